@@ -1,0 +1,106 @@
+# Two commands on a fresh machine:  make book   and   make test   (Python >= 3.11, make and a package index are enough)
+PYTHON ?= python3
+JOBS   ?= 2
+VENV   := .venv
+PY     := $(VENV)/bin/python
+TIER   := $(or $(BREGTUTORIAL_TIER),quick)
+ARGS   ?=
+
+files   = $(sort $(shell find $(1) -type f -not -path '*/.*' -not -path '*/__pycache__/*' 2>/dev/null))
+PACKAGE := $(call files,bregtutorial results)
+BOOK    := $(call files,book) _config.yml _toc.yml
+CHAPTER := $(filter %.ipynb,$(BOOK))
+TOOLS   := $(call files,tools)
+OTHER   := $(call files,tests benchmarks) Makefile README.md pyproject.toml environment.yml constraints.txt
+
+export PYTHONHASHSEED = 0
+export OMP_NUM_THREADS ?= 1
+export JUPYTER_PREFER_ENV_PATH = 1
+export JUPYTER_PLATFORM_DIRS = 1
+
+.PHONY: help book test check lint unit notebooks-test site notebooks clean distclean FORCE
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book       run every chapter, build the site, print where it is"
+	@echo "make test       style, types, unit tests, doctests, every chapter, the built site (nothing to do if nothing changed)"
+	@echo "make check      the same, always"
+	@echo "make lint | unit | notebooks-test | site      one part of it;  ARGS='-k prox -x' goes to pytest"
+	@echo "make notebooks  put the first cell and fresh outputs into the chapters, for committing"
+	@echo "make clean      remove what was built;  make distclean removes .venv too"
+	@echo "options: PYTHON=python3.12 JOBS=4 BREGTUTORIAL_TIER=quick|colab|full"
+
+# --- environment ---------------------------------------------------------------------------------------------------
+$(VENV)/.stamp: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "bregtutorial needs Python >= 3.11, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { \
+	  echo "$(PYTHON) cannot make a virtual environment (on Debian or Ubuntu: apt-get install python3-venv)"; rm -rf $(VENV); exit 1; }
+	@echo "installing into $(VENV) (once; some minutes, about 6 GB with the CUDA build of torch)"
+	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[book,test,dev]'
+	@touch $@
+
+# Makes do not see a file that went away, nor a changed variable: this list is rewritten only if it differs.
+_build/.inputs: FORCE
+	@mkdir -p _build
+	@printf '%s\n' tier=$(TIER) data=$(BREGTUTORIAL_DATA) $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) | cmp -s - $@ \
+	  || printf '%s\n' tier=$(TIER) data=$(BREGTUTORIAL_DATA) $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) > $@
+
+# --- book ----------------------------------------------------------------------------------------------------------
+# The cache of executed chapters is keyed on their code alone: a changed package or environment must empty it.
+_build/.stamp-env: $(VENV)/.stamp $(PACKAGE) tools/execute.py
+	@mkdir -p _build && rm -rf _build/.jupyter_cache && touch $@
+
+_build/.stamp-execute: _build/.stamp-env _build/.inputs $(CHAPTER)
+	@$(PY) tools/execute.py --jobs $(JOBS) $(CHAPTER)
+	@touch $@
+
+# Always a whole build: an incremental one does not repeat the warnings of pages it skips, so -W would pass wrongly.
+_build/.stamp-book: _build/.stamp-execute $(BOOK) tools/book_ext.py
+	@rm -rf _build/html
+	@$(VENV)/bin/jupyter-book build . -W -n --keep-going --all --quiet
+	@touch $@
+
+book: _build/.stamp-book
+	@echo "the book: $(CURDIR)/_build/html/index.html"
+
+# --- tests ---------------------------------------------------------------------------------------------------------
+PYTEST = $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
+
+lint: $(VENV)/.stamp
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/ruff format --quiet --check .
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.stamp
+	$(PYTEST) tests --ignore=tests/test_site.py $(ARGS)
+	$(PYTEST) --doctest-modules bregtutorial $(ARGS)
+
+notebooks-test: export BREGTUTORIAL_TIER = quick
+notebooks-test: $(VENV)/.stamp
+	$(PYTEST) --nbval-lax --nbval-current-env book $(ARGS)
+
+site: _build/.stamp-book
+	$(PYTEST) --dist=load tests/test_site.py $(ARGS)
+
+_build/.stamp-test: $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) $(VENV)/.stamp _build/.inputs
+	@$(MAKE) --no-print-directory check
+
+test: _build/.stamp-test
+	@echo "make test: all passed for exactly these files (again in any case: make check)"
+
+check:
+	@rm -f _build/.stamp-test
+	@for part in lint unit notebooks-test site; do \
+	  echo "== $$part"; $(MAKE) --no-print-directory $$part || exit 1; done
+	@touch _build/.stamp-test
+
+# --- upkeep --------------------------------------------------------------------------------------------------------
+notebooks: $(VENV)/.stamp
+	$(PY) tools/notebooks.py --write --jobs $(JOBS) $(ARGS)
+
+clean:
+	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean
+	rm -rf $(VENV) *.egg-info

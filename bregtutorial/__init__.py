@@ -1,0 +1,55 @@
+"""Sparse neural networks by Bregman learning: the package on which the book *bregtutorial* is built.
+
+    >>> import bregtutorial as bt
+    >>> model = bt.models.mlp((784, 200, 80, 10))
+    >>> _ = bt.sparse_init_(model, density=0.01)
+    >>> opt = bt.AdaBreg(bt.parameter_groups(model, lam=0.1), lr=1e-3)
+
+Symbols, the same in code, book and plots:
+
+========================  =======================  ==========================================================
+mathematics               code                     meaning
+========================  =======================  ==========================================================
+:math:`\\theta`            ``w``                    weights
+:math:`v`                 ``dual``                 dual variable, a subgradient of the elastic net at ``w``
+:math:`\\tau`              ``lr``                   step size
+:math:`\\lambda`           ``lam``                  strength of the regularizer
+:math:`\\delta`            ``delta``                parameter of the elastic net :math:`J+\\|w\\|^2/(2\\delta)`
+:math:`\\beta`             ``momentum``, ``betas``  momentum, Adam's two averages
+:math:`J`                 ``reg``                  convex regularizer
+:math:`r`                 ``density``              fraction of non-zeros; *sparsity* is 1 - density
+========================  =======================  ==========================================================
+"""
+
+from bregtutorial import data, explore, models, optim, plotting
+from bregtutorial.data import load_dataset
+from bregtutorial.initialization import sparse_init_
+from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
+from bregtutorial.parameter_groups import parameter_groups
+from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, SparseGroupL2, Zero
+from bregtutorial.sparsity import density, sparsity_report
+
+__version__ = "0.1.0"
+__all__ = [
+    "L1",
+    "AdaBreg",
+    "GroupL2",
+    "L1NonNegative",
+    "LinBreg",
+    "Nuclear",
+    "ProxSGD",
+    "SparseGroupL2",
+    "Zero",
+    "certificates",
+    "data",
+    "density",
+    "explore",
+    "load_dataset",
+    "models",
+    "optim",
+    "parameter_groups",
+    "plotting",
+    "reference",
+    "sparse_init_",
+    "sparsity_report",
+]

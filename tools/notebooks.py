@@ -1,0 +1,132 @@
+"""Keeps the committed chapters in order.
+
+    python tools/notebooks.py --write [NOTEBOOK ...]    first cell, fresh outputs, nothing volatile
+    python tools/notebooks.py --check [NOTEBOOK ...]    says what is wrong; exit status 1 if anything is
+
+This file owns the first code cell of every chapter: change SETUP here, then `make notebooks`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from execute import ROOT, run_all
+from nbformat import NotebookNode
+
+SETUP = """\
+# The first cell of every chapter: the package (fetched from GitHub on Colab), and the same random numbers for everyone.
+import subprocess
+import sys
+
+SOURCE = "bregtutorial[book] @ git+https://github.com/bregtutorial/bregtutorial@main"
+try:
+    import bregtutorial as bt
+except ModuleNotFoundError as missing:
+    if "google.colab" not in sys.modules:
+        raise ModuleNotFoundError(f"{missing}; to install it: pip install '{SOURCE}'") from None
+    subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", SOURCE])
+    import bregtutorial as bt
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+bt.plotting.use_style()
+_ = torch.manual_seed(0)"""
+
+MAX_BYTES = 300_000
+KEPT_CELL_METADATA = {"tags", "mystnb", "slideshow"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def chapters() -> list[Path]:
+    """Every notebook of the book."""
+    return sorted(p for p in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+
+def put_setup_cell(notebook: NotebookNode) -> None:
+    """Replaces the old first cell, or puts the first cell before the first code."""
+    cells = notebook.cells
+    first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
+    if first < len(cells) and "import bregtutorial as bt" in cells[first].source:
+        del cells[first]
+    setup = nbformat.v4.new_code_cell(SETUP, metadata={"tags": ["hide-input"]})
+    setup["id"] = "setup"
+    cells.insert(first, setup)
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Leaves in the file what a reader sees and drops what differs from run to run or from machine to machine."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        cell.execution_count = count
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA})
+
+
+def write(paths: list[Path], jobs: int) -> bool:
+    """Refreshes the chapters in place; one that fails stays as it was, but for its first cell."""
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        put_setup_cell(notebook)
+        nbformat.write(notebook, path)
+    failed = False
+    for done in run_all(paths, jobs):
+        failed |= bool(done.error)
+        if not done.error:
+            tidy(done.notebook)
+            nbformat.write(done.notebook, done.path)
+    return failed
+
+
+def problems(path: Path) -> list[str]:
+    """What is wrong with a committed chapter, in words; empty if nothing is."""
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    found = []
+    if not code or code[0].source != SETUP:
+        found.append("its first code cell is not the generated one (make notebooks)")
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        found.append("its outputs are not those of one run from top to bottom (make notebooks)")
+    if path.stat().st_size > MAX_BYTES:
+        found.append(f"it has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}: fewer or simpler frames")
+    for cell in code:
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
+                found.append(f"cell {cell.execution_count} stores an error: {output.ename}")
+            if WIDGET in output.get("data", {}):
+                found.append(f"cell {cell.execution_count} shows a widget, which is dead on a page without a kernel")
+    return found
+
+
+def main() -> int:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--write", action="store_true")
+    task.add_argument("--check", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    args = parser.parse_args()
+    paths = [path.resolve() for path in args.notebooks] or chapters()
+    # what is committed is the quick tier, run as the tests run it
+    os.environ.update({"BREGTUTORIAL_TIER": "quick", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"})
+    failed = args.write and write(paths, args.jobs)
+    found = [f"{path.relative_to(ROOT)}: {problem}" for path in paths for problem in problems(path)]
+    print("\n".join(found) or f"{len(paths)} chapters in order")
+    return int(failed or bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
