@@ -23,6 +23,7 @@ def bregman_distance(reg: Regularizer, to: Tensor, at: Tensor, p: Tensor) -> Ten
         p: a subgradient at ``at``.
 
     Example:
+        >>> import torch
         >>> import bregtutorial as bt
         >>> bregman_distance(bt.L1(), torch.tensor([-2.0]), torch.tensor([1.0]), torch.tensor([1.0]))
         tensor(4.)
@@ -52,6 +53,7 @@ def elastic_distance(
         delta: :math:`\delta>0`.
 
     Example:
+        >>> import torch
         >>> import bregtutorial as bt
         >>> w = torch.tensor([1.0])
         >>> elastic_distance(bt.L1(), torch.tensor([-2.0]), w, dual=2 * w)
@@ -79,6 +81,7 @@ def symmetric_distance(w: Tensor, p: Tensor, u: Tensor, q: Tensor) -> Tensor:
         q: a subgradient there.
 
     Example:
+        >>> import torch
         >>> symmetric_distance(torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([-2.0]), torch.tensor([-1.0]))
         tensor(6.)
 
@@ -113,6 +116,7 @@ def three_point_gap(
         delta: of the elastic net.
 
     Example:
+        >>> import torch
         >>> import bregtutorial as bt
         >>> def pair(v):
         ...     return bt.L1().prox(v, 1.0), v
@@ -157,6 +161,7 @@ def loss_decay_gap(
         smoothness: Lipschitz constant :math:`L` of the gradient.
 
     Example:
+        >>> import torch
         >>> w, v = torch.tensor([2.0]), torch.tensor([3.0])  # loss w^2 / 2, lam = delta = 1
         >>> loss_decay_gap((2.0, 0.5), (w, v), (w - 1, v - 1), lr=0.5, delta=1.0, smoothness=1.0)
         0.0
