@@ -34,8 +34,8 @@ help:
 $(VENV)/.stamp: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "bregtutorial needs Python >= 3.11, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { \
-	  echo "$(PYTHON) cannot make a virtual environment (on Debian or Ubuntu: apt-get install python3-venv)"; rm -rf $(VENV); exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
+	  echo "$(PYTHON) cannot make a virtual environment (on Debian or Ubuntu: apt-get install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV) (once; some minutes, about 6 GB with the CUDA build of torch)"
 	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[book,test,dev]'
 	@touch $@

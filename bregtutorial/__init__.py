@@ -21,7 +21,7 @@ mathematics               code                     meaning
 ========================  =======================  ==========================================================
 """
 
-from bregtutorial import data, explore, models, optim, plotting
+from bregtutorial import certificates, data, explore, models, optim, plotting
 from bregtutorial.data import load_dataset
 from bregtutorial.initialization import sparse_init_
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD

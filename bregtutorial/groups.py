@@ -11,6 +11,11 @@ name           also called         one group is                                 
 =============  ==================  ===========================================  ===============
 
 Groups are reductions, never reshapes: the same code serves every memory format, and broadcasting undoes the reduction.
+
+References:
+    Bungert, Roith, Tenbrinck, Burger (2022), JMLR 23(192), Eqs. 1.13 and 1.14.
+
+Book: Algorithms, "Group sparsity".
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ def canonical(groups: str) -> str:
     Example:
         >>> canonical("rows")
         'filters'
+
+    Book: Algorithms, "Group sparsity".
     """
     if groups not in GROUPS:
         close = get_close_matches(str(groups), GROUPS, n=1)
@@ -53,6 +60,8 @@ def reduced_dims(groups: str, ndim: int) -> tuple[int, ...]:
     Example:
         >>> reduced_dims("filters", 4), reduced_dims("inputs", 4), reduced_dims("kernels", 4)
         ((1, 2, 3), (0, 2, 3), (2, 3))
+
+    Book: Algorithms, "Group sparsity".
     """
     name = canonical(groups)
     if ndim < _MIN_NDIM[name]:
@@ -69,6 +78,8 @@ def group_shape(groups: str, shape: Sequence[int]) -> tuple[int, ...]:
     Example:
         >>> group_shape("inputs", (64, 3, 5, 5))
         (1, 3, 1, 1)
+
+    Book: Algorithms, "Group sparsity".
     """
     dims = reduced_dims(groups, len(shape))
     return tuple(1 if d in dims else n for d, n in enumerate(shape))
@@ -80,8 +91,10 @@ def group_size(groups: str, shape: Sequence[int]) -> int:
     Example:
         >>> group_size("kernels", (64, 3, 5, 5))
         25
+
+    Book: Algorithms, "Group sparsity".
     """
-    return math.prod(shape[d] for d in reduced_dims(groups, len(shape)))
+    return math.prod([shape[d] for d in reduced_dims(groups, len(shape))])  # a list: torch.compile follows it
 
 
 def group_norms(w: Tensor, groups: str) -> Tensor:
@@ -91,5 +104,8 @@ def group_norms(w: Tensor, groups: str) -> Tensor:
         >>> group_norms(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), "rows")
         tensor([[5.],
                 [0.]])
+
+    Book: Algorithms, "Group sparsity".
     """
-    return torch.linalg.vector_norm(w, dim=reduced_dims(groups, w.ndim), keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(w, dim=reduced_dims(groups, w.ndim), keepdim=True)
+    return norms

@@ -8,14 +8,15 @@ Book: Foundations, "A first sparse network".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import is_lazy
 
-from bregtutorial.layers import NORMS, TRANSPOSED
+from bregtutorial.layers import NORMS, partition
 from bregtutorial.regularizers import L1, GroupL2, Regularizer, SparseGroupL2, Zero
 
 KINDS = ("conv", "linear", "bias", "norm", "other")
@@ -29,10 +30,11 @@ def parameter_groups(
     kinds: Mapping[str, str] | None = None,
     **options: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """Parameter groups for the optimizers of this package, with names ``conv``, ``linear``, ``bias``, ``norm``, ``other``.
+    """Groups named ``conv``, ``linear``, ``bias``, ``norm``, ``other`` for an optimizer; empty ones are left out.
 
-    ``conv`` and ``linear`` get ``reg`` and ``lam``, the others ``Zero()`` and 0. Empty groups are left out. The groups
-    hold named parameters, so that reports and errors can name layers.
+    ``conv`` and ``linear`` get ``reg`` and ``lam``, the others ``Zero()`` and 0. The groups hold named parameters, so
+    that reports and errors can name layers. Weights that no Linear or Conv layer owns are ``other``: those of
+    embeddings, recurrent layers and attention, and all that a parametrization like ``weight_norm`` makes a weight of.
 
     Args:
         model: any module. Frozen parameters (``requires_grad=False``) are grouped too: thaw them whenever you like.
@@ -44,15 +46,18 @@ def parameter_groups(
             ``bias={"lr": 0.01}``. They override ``reg`` and ``lam``.
 
     Raises:
-        ValueError: if a parameter is shared by modules of different kinds, a name in ``kinds`` does not exist, a kind
-            is unknown, or a regularizer of filters or inputs meets a transposed convolution (whose weight is
-            ``(in, out, *kernel)``, so that the two words change places).
+        ValueError: if a parameter is lazy or shared by modules of different kinds, a name in ``kinds`` does not exist,
+            a kind is unknown, or a regularizer of groups meets a convolution whose weight tensor has other groups
+            under that name: a transposed one, stored as ``(in, out, *kernel)``, or inputs of one with ``groups > 1``.
 
     Example:
-        >>> from torch import nn
         >>> model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 2))
-        >>> [(g["name"], g["lam"], [name for name, _ in g["params"]]) for g in parameter_groups(model, lam=0.5)]
-        [('conv', 0.5, ['0.weight']), ('linear', 0.5, ['3.weight']), ('bias', 0.0, ['0.bias', '3.bias']), ('norm', 0.0, ['1.weight', '1.bias'])]
+        >>> for group in parameter_groups(model, lam=0.5):
+        ...     print(group["name"], group["lam"], [name for name, _ in group["params"]])
+        conv 0.5 ['0.weight']
+        linear 0.5 ['3.weight']
+        bias 0.0 ['0.bias', '3.bias']
+        norm 0.0 ['1.weight', '1.bias']
 
     References:
         Bungert et al. (2022), section 4: weights are regularised, biases and batch normalisation are not.
@@ -74,7 +79,7 @@ def parameter_groups(
             **options.get(kind, {}),
         }
         if kind == "conv":
-            _refuse_transposed(model, members, group["reg"])
+            _refuse_other_groups(model, members, group["reg"])
         if members:
             groups.append(group)
     if not groups:
@@ -85,27 +90,38 @@ def parameter_groups(
 def _kind_of_every_parameter(model: nn.Module, overrides: Mapping[str, str]) -> dict[str, str]:
     """Kind by parameter name, in the order of ``model.named_parameters()``."""
     names = {id(p): name for name, p in model.named_parameters()}
-    _check_kinds("kind", {k: None for k in overrides.values()})
-    for name in overrides.keys() - set(names.values()):
-        raise ValueError(f"kinds names {name!r}, which is no parameter of the model{_hint(name, names.values())}")
+    chosen = _by_first_name(model, names, overrides)
     owners: dict[str, dict[str, str]] = {name: {} for name in names.values()}
     for path, module in model.named_modules():
         for attribute, p in module._parameters.items():
+            if is_lazy(p):
+                raise ValueError(
+                    f"parameter {names[id(p)]!r} is lazy and has no shape yet: run one batch through the model first"
+                )
             if p is not None:
                 owners[names[id(p)]][_kind(module, attribute)] = f"{path or 'model'} ({type(module).__name__})"
     for name, kinds in owners.items():
-        if len(kinds) > 1 and name not in overrides:
+        if len(kinds) > 1 and name not in chosen:
             said = " and ".join(f"{kind} of {owner}" for kind, owner in kinds.items())
             raise ValueError(
                 f"parameter {name!r} is shared: it is {said}. Say which with kinds={{{name!r}: {next(iter(kinds))!r}}}"
             )
-    return {name: overrides.get(name) or next(iter(kinds)) for name, kinds in owners.items()}
+    return {name: chosen.get(name) or next(iter(kinds)) for name, kinds in owners.items()}
+
+
+def _by_first_name(model: nn.Module, names: Mapping[int, str], overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides, checked; a shared parameter answers to all its names and is listed under the first."""
+    _check_kinds("kind", dict.fromkeys(overrides.values()))
+    first = {alias: names[id(p)] for alias, p in model.named_parameters(remove_duplicate=False)}
+    for name in overrides.keys() - first.keys():
+        raise ValueError(f"kinds names {name!r}, which is no parameter of the model{_hint(name, first)}")
+    return {first[name]: kind for name, kind in overrides.items()}
 
 
 def _kind(module: nn.Module, attribute: str) -> str:
     if isinstance(module, NORMS):
         return "norm"
-    if attribute.endswith("bias"):
+    if attribute.startswith("bias") or attribute.endswith("bias"):  # an LSTM has bias_ih_l0, attention in_proj_bias
         return "bias"
     if attribute == "weight" and isinstance(module, _ConvNd):
         return "conv"
@@ -118,20 +134,26 @@ def _check_kinds(what: str, kinds: Mapping[str, Any]) -> None:
             raise ValueError(f"unknown {what} {kind!r}, must be one of {', '.join(KINDS)}{_hint(kind, KINDS)}")
 
 
-def _hint(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), n=1)
+def _hint(word: object, known: Iterable[str]) -> str:
+    close = get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _refuse_transposed(model: nn.Module, members: list[tuple[str, nn.Parameter]], reg: Regularizer) -> None:
-    if not isinstance(reg, (GroupL2, SparseGroupL2)) or reg.groups == "kernels":
+def _refuse_other_groups(model: nn.Module, members: list[tuple[str, nn.Parameter]], reg: Regularizer) -> None:
+    """A regularizer sees the weight tensor alone: its groups must be there what they are called."""
+    if not isinstance(reg, (GroupL2, SparseGroupL2)):
         return
-    transposed = {id(m.weight): type(m).__name__ for m in model.modules() if isinstance(m, TRANSPOSED)}
+    layers = {id(layer.weight): layer for layer in model.modules() if isinstance(layer, _ConvNd)}
     for name, p in members:
-        if id(p) in transposed:
-            swapped = "inputs" if reg.groups == "filters" else "filters"
+        if id(p) not in layers:  # named a convolution by hand
+            continue
+        try:
+            actual = partition(layers[id(p)], reg.groups)
+        except ValueError as error:
+            raise ValueError(f"{name!r}: {error}") from None
+        if actual != reg.groups:
             raise ValueError(
-                f"{name!r} belongs to a {transposed[id(p)]}, whose weight is (in, out, *kernel): groups={reg.groups!r} "
-                f"would group the other side. Use kinds={{{name!r}: 'other'}} and other={{'reg': "
-                f"{type(reg).__name__}({swapped!r}), 'lam': ...}}"
+                f"{name!r} belongs to a {type(layers[id(p)]).__name__}, whose weight is (in, out, *kernel): "
+                f"groups={reg.groups!r} would group the other side. Use kinds={{{name!r}: 'other'}} and "
+                f"other={{'reg': {type(reg).__name__}({actual!r}), 'lam': ...}}"
             )

@@ -24,6 +24,7 @@ Book: Foundations, "Proximal operators".
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -63,11 +64,11 @@ def describe(reg: Regularizer) -> dict[str, Any]:
         >>> describe(GroupL2("rows"))
         {'name': 'group_l2', 'groups': 'filters'}
     """
-    fields = asdict(reg) if is_dataclass(reg) and not isinstance(reg, type) else {}
+    fields: dict[str, Any] = asdict(reg) if is_dataclass(reg) and not isinstance(reg, type) else {}
     return {"name": reg.name, **fields}
 
 
-def _soft(v: Tensor, t: float | Tensor) -> Tensor:
+def _soft(v: Tensor, t: Any) -> Tensor:
     # Moreau: what is left of v after projecting it on the box [-t, t]. Gives +0, never -0, and keeps NaN.
     return v - v.clamp(-t, t)
 
@@ -174,12 +175,12 @@ class GroupL2:
 
     def value(self, w: Tensor) -> Tensor:
         """Sum of the group norms, each times the root of the group's size."""
-        return group_norms(w, self.groups).sum() * group_size(self.groups, w.shape) ** 0.5
+        return group_norms(w, self.groups).sum() * math.sqrt(group_size(self.groups, w.shape))
 
     def prox(self, v: Tensor, t: float | Tensor) -> Tensor:
         """Shorten each group by ``t * sqrt(n_g)``."""
         norms = group_norms(v, self.groups)
-        threshold = t * group_size(self.groups, v.shape) ** 0.5
+        threshold = t * math.sqrt(group_size(self.groups, v.shape))
         # the floor keeps 0/0 out: a zero group with t = 0 stays zero instead of NaN
         scale = (1 - threshold / norms.clamp_min(torch.finfo(v.dtype).tiny)).clamp_min(0)
         # where, not a product alone: a dead group is +0 also at its negative entries
@@ -188,8 +189,9 @@ class GroupL2:
     def subgradient(self, w: Tensor) -> Tensor:
         """Each group's direction times the root of its size, 0 at zero groups."""
         norms = group_norms(w, self.groups)
-        direction = w / norms.clamp_min(torch.finfo(w.dtype).tiny)
-        return direction * group_size(self.groups, w.shape) ** 0.5
+        # not a floor under the norm: entries below 1e-23 have a norm that rounds to 0, a floor would blow them up
+        direction = w / norms.where(norms != 0, torch.inf)
+        return direction * math.sqrt(group_size(self.groups, w.shape))
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,8 @@ class Nuclear:
     r"""Sum of singular values :math:`J(w)=\sum_i\sigma_i(w)` of the matrix ``(out, everything else)``.
 
     The proximal operator soft-thresholds the singular values: it lowers the rank. One singular value decomposition
-    a step: meant for a few small matrices.
+    a step: meant for a few small matrices. Where the other regularizers pass NaN on, the decomposition refuses it with
+    ``torch.linalg.LinAlgError``.
 
     Example:
         >>> Nuclear().prox(torch.diag(torch.tensor([3.0, 0.5])), 1.0)
@@ -269,20 +272,22 @@ class Nuclear:
 
     def value(self, w: Tensor) -> Tensor:
         """Sum of the singular values."""
-        return torch.linalg.svdvals(w.flatten(1)).sum()
+        singular_values: Tensor = torch.linalg.svdvals(w.flatten(1))
+        return singular_values.sum()
 
     def prox(self, v: Tensor, t: float | Tensor) -> Tensor:
         """Soft thresholding of the singular values."""
         u, s, vh = torch.linalg.svd(v.flatten(1), full_matrices=False)
-        s = (s - t).clamp_min(0)
-        return ((u * s) @ vh).reshape(v.shape)
+        shrunk: Tensor = (u * (s - t).clamp_min(0)) @ vh
+        return shrunk.reshape(v.shape)
 
     def subgradient(self, w: Tensor) -> Tensor:
         """:math:`U_rV_r^T` of the non-zero singular values only: the others stay at the centre of the dead zone."""
         matrix = w.flatten(1)
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-        active = s > s.amax() * max(matrix.shape) * torch.finfo(w.dtype).eps
-        return ((u * active) @ vh).reshape(w.shape)
+        active = s > s[:1] * max(matrix.shape) * torch.finfo(w.dtype).eps
+        directions: Tensor = (u * active) @ vh
+        return directions.reshape(w.shape)
 
 
 @dataclass(frozen=True)
@@ -302,8 +307,8 @@ class Zero:
     name: ClassVar[str] = "zero"
 
     def value(self, w: Tensor) -> Tensor:
-        """Zero."""
-        return w.new_zeros(())
+        """Zero, with a gradient of zeros."""
+        return w.flatten()[:0].sum()
 
     def prox(self, v: Tensor, t: float | Tensor) -> Tensor:
         """A copy of ``v``, so that weights and duals never share memory."""

@@ -1,4 +1,7 @@
-"""Plain text tables: one look for every report of the package."""
+"""Plain text tables: one look for every report of the package.
+
+Book: Foundations, "A first sparse network".
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str
         -----  -------
         fc1      1.0 %
         fc2     12.5 %
+
+    Book: Foundations, "A first sparse network".
     """
     cells = [[str(c) for c in row] for row in (header, *rows)]
     widths = [max(len(row[j]) for row in cells) for j in range(len(header))]
@@ -21,4 +26,5 @@ def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str
         "  ".join(c.ljust(n) if j == 0 else c.rjust(n) for j, (c, n) in enumerate(zip(row, widths, strict=True)))
         for row in cells
     ]
-    return "\n".join([lines[0], "  ".join("-" * n for n in widths), *lines[1:]])
+    ruled = [lines[0], "  ".join("-" * n for n in widths), *lines[1:]]
+    return "\n".join(text.rstrip() for text in ruled)

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+from docutils import nodes
+from docutils.nodes import Element, document
 from execute import disarm_output_widgets
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
-SCROLLS = '<div class="pst-scrollable-table-container"'
+
+def name_folded_proofs(app: Sphinx, doctree: document) -> None:
+    """A proof that folds needs a title to click on; sphinx-proof writes "Proof." into its first sentence."""
+    for proof in doctree.findall(nodes.admonition):
+        if {"proof", "dropdown"} <= set(proof["classes"]) and not isinstance(proof[0], nodes.title):
+            first = next(iter(proof.findall(nodes.Text)), None)
+            if first is not None and first.startswith("Proof. "):
+                first.parent.replace(first, nodes.Text(first.removeprefix("Proof. ")))
+            proof.insert(0, nodes.title("", "Proof"))
 
 
-def make_tables_focusable(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Wide tables scroll in a box of their own; a box that scrolls must be reachable by keyboard."""
-    if context.get("body"):
-        context["body"] = context["body"].replace(SCROLLS, f'{SCROLLS} tabindex="0" role="region" aria-label="Table"')
+def drop_repeated_ids(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """sphinx-proof gives all its boxes the same two ids; an id must be one of a kind."""
+    for repeated in (' id="proof-content"', ' id="proof"'):
+        context["body"] = context.get("body", "").replace(repeated, "")
+
+
+def find_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: Element) -> Element | None:
+    """A docstring says `LinBreg` wherever it stands; the API pages list it as `bregtutorial.LinBreg`."""
+    if node.get("refdomain") != "py":
+        return None
+    name = f"bregtutorial.{node['reftarget'].rpartition('.')[2]}"
+    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, node["reftype"], name, node, shown)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Registers the hook; a bare `jupyter-book build`, which executes by itself, must not hang either."""
+    """Registers the hooks; a bare `jupyter-book build`, which executes by itself, must not hang either."""
     disarm_output_widgets()
-    app.connect("html-page-context", make_tables_focusable, priority=900)
+    app.connect("missing-reference", find_public_name)
+    app.connect("doctree-read", name_folded_proofs)
+    app.connect("html-page-context", drop_repeated_ids, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,7 +3,8 @@
     python tools/notebooks.py --write [NOTEBOOK ...]    first cell, fresh outputs, nothing volatile
     python tools/notebooks.py --check [NOTEBOOK ...]    says what is wrong; exit status 1 if anything is
 
-This file owns the first code cell of every chapter: change SETUP here, then `make notebooks`.
+The first code cell of every chapter is `tools/setup_cell.py`: change it there, then `make notebooks`. What the check
+asks for is in `tools/rules/`.
 """
 
 from __future__ import annotations
@@ -16,30 +17,10 @@ from pathlib import Path
 import nbformat
 from execute import ROOT, run_all
 from nbformat import NotebookNode
+from rules import problems
+from rules.cells import SETUP, runs
 
-SETUP = """\
-# The first cell of every chapter: the package (fetched from GitHub on Colab), and the same random numbers for everyone.
-import subprocess
-import sys
-
-SOURCE = "bregtutorial[book] @ git+https://github.com/bregtutorial/bregtutorial@main"
-try:
-    import bregtutorial as bt
-except ModuleNotFoundError as missing:
-    if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError(f"{missing}; to install it: pip install '{SOURCE}'") from None
-    subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", SOURCE])
-    import bregtutorial as bt
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-
-bt.plotting.use_style()
-_ = torch.manual_seed(0)"""
-
-MAX_BYTES = 300_000
 KEPT_CELL_METADATA = {"tags", "mystnb", "slideshow"}
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def chapters() -> list[Path]:
@@ -66,9 +47,8 @@ def tidy(notebook: NotebookNode) -> None:
             "language_info": {"name": "python"},
         }
     )
-    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code" and runs(c)), start=1):
         cell.execution_count = count
-        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
@@ -91,25 +71,6 @@ def write(paths: list[Path], jobs: int) -> bool:
     return failed
 
 
-def problems(path: Path) -> list[str]:
-    """What is wrong with a committed chapter, in words; empty if nothing is."""
-    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    found = []
-    if not code or code[0].source != SETUP:
-        found.append("its first code cell is not the generated one (make notebooks)")
-    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
-        found.append("its outputs are not those of one run from top to bottom (make notebooks)")
-    if path.stat().st_size > MAX_BYTES:
-        found.append(f"it has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}: fewer or simpler frames")
-    for cell in code:
-        for output in cell.outputs:
-            if output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
-                found.append(f"cell {cell.execution_count} stores an error: {output.ename}")
-            if WIDGET in output.get("data", {}):
-                found.append(f"cell {cell.execution_count} shows a widget, which is dead on a page without a kernel")
-    return found
-
-
 def main() -> int:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,7 +84,7 @@ def main() -> int:
     # what is committed is the quick tier, run as the tests run it
     os.environ.update({"BREGTUTORIAL_TIER": "quick", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"})
     failed = args.write and write(paths, args.jobs)
-    found = [f"{path.relative_to(ROOT)}: {problem}" for path in paths for problem in problems(path)]
+    found = [f"{path.relative_to(ROOT)}: {p}" for path in paths for p in problems(nbformat.read(path, as_version=4))]
     print("\n".join(found) or f"{len(paths)} chapters in order")
     return int(failed or bool(found))
 

@@ -1,0 +1,7 @@
+"""Data sets by name, and a loader that feeds them to a device."""
+
+from bregtutorial.data.imageset import ImageSet
+from bregtutorial.data.load import load_dataset
+from bregtutorial.data.loader import Loader
+
+__all__ = ["ImageSet", "Loader", "load_dataset"]

@@ -1,28 +1,34 @@
 """Generated colour images: ten classes of textured shapes, for every place that the real data sets do not reach.
 
-The class is a pair of a shape and a texture. Colours, position, size, both rotations, the period and phase of the
-texture, the background and the noise are random and the same for all classes, so that no single pixel and no colour
-tells the class: a linear model stays near chance, a small convolutional network does not.
+The class is a pair of a shape and a texture. The texture mixes a dark and a bright colour on a background between them.
+Colours, position, size, both rotations, the period and phase of the texture, the background and the noise are random
+and drawn alike for all classes, so that no pixel tells the class by itself: a linear model learns little, a small
+convolutional network learns it well. ``benchmarks/textures.py`` measures both.
 
 Only ``+ - * /``, square roots, comparisons and rounding touch the numbers. IEEE 754 defines those to the last bit,
 which sines and cosines are not, so the images are identical on every machine.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bregtutorial.data._random import bits, uniform
+from bregtutorial.data.imageset import ImageSet, channel_moments
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating[Any]]  # float32 throughout; the type checker cannot follow that
 SIZE = 32
-NOISE = 0.16  # width of the uniform noise, in units of the full brightness range
+NOISE = 0.1  # width of the uniform noise, in units of the full brightness range
 
 
 def _wave(t: Array) -> Array:
     """Triangle wave of period 1 between -1 and 1: the arithmetic stand-in for a cosine."""
-    return 4 * np.abs(t - np.floor(t) - np.float32(0.5)) - 1
+    wave: Array = 4 * np.abs(t - np.floor(t) - np.float32(0.5)) - 1
+    return wave
 
 
 def _lattice(a: Array, b: Array) -> Array:
@@ -37,7 +43,7 @@ SHAPES: dict[str, Callable[[Array, Array], Array]] = {
     "triangle": lambda u, v: np.maximum(np.abs(u) * np.float32(0.8660254) - v / 2, v) - np.float32(0.58),
 }
 
-# A texture maps coordinates in units of its period, and the distance from the centre, to a value; its sign is the colour.
+# A texture maps coordinates in units of its period, and the distance from the centre, to a value; its sign is a colour.
 TEXTURES: dict[str, Callable[[Array, Array, Array], Array]] = {
     "striped": lambda a, b, r: _wave(a),
     "checked": lambda a, b, r: 2 * _wave(a / 2) * _wave(b / 2),
@@ -45,23 +51,57 @@ TEXTURES: dict[str, Callable[[Array, Array, Array], Array]] = {
     "ringed": lambda a, b, r: _wave(r),
     "zigzag": lambda a, b, r: _wave(a + _wave(b / 2) / 2),
 }
+SIZES = {"quick": (4000, 1000), "colab": (20_000, 4000), "full": (50_000, 10_000)}  # training and test images of a tier
 CLASSES = tuple(f"{texture} {shape}" for shape in SHAPES for texture in TEXTURES)
 
 
-def render(labels: npt.NDArray[np.int64], seed: int, stream: int = 0) -> npt.NDArray[np.uint8]:
-    """Draw one image for each label; image ``i`` depends on its label, ``seed``, ``stream`` and ``i`` alone.
+@functools.lru_cache(maxsize=16)
+def _constants(seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the channels of the first 1,000 training images, whatever the size of the set."""
+    return channel_moments(torch.from_numpy(render(np.arange(1000) % len(CLASSES), seed, "train")))
+
+
+def read_textures(split: str, n: int, seed: int) -> ImageSet:
+    """Generate ``n`` images, the ten classes in turn; a larger set begins with the smaller one.
+
+    Args:
+        split: ``"train"`` or ``"test"``, two independent draws.
+        n: number of images.
+        seed: names the draw.
+    """
+    labels = np.arange(n, dtype=np.int64) % len(CLASSES)
+    mean, std = _constants(seed)
+    return ImageSet(
+        torch.from_numpy(render(labels, seed, split)),
+        torch.from_numpy(labels),
+        CLASSES,
+        "textures",
+        split=split,
+        source=f"generated from seed {seed}",
+        mean=mean,
+        std=std,
+    )
+
+
+def render(labels: npt.NDArray[np.int64], seed: int, split: str) -> npt.NDArray[np.uint8]:
+    """Draw one image for each label; image ``i`` depends on its label, ``seed``, ``split`` and ``i`` alone.
 
     Args:
         labels: indices into ``CLASSES``, shape ``(n,)``.
-        seed: non-negative integer.
-        stream: which part of a set: 0 for training, 1 for testing.
+        seed: names the draw, with ``split``.
+        split: ``"train"`` or ``"test"``.
 
     Returns:
         images of shape ``(n, 3, 32, 32)``.
+
+    Example:
+        >>> render(np.array([0, 7]), 0, "train").shape
+        (2, 3, 32, 32)
     """
     n = len(labels)
-    p = uniform((n, 24), seed, stream, 0)
-    noise = bits(n * 3 * SIZE * SIZE // 8, seed, stream, 1).astype("<u8").view(np.uint8).reshape(n, 3, SIZE, SIZE)
+    p = uniform((n, 24), "textures", seed, split)
+    noise = bits(n * 3 * SIZE * SIZE // 8, "noise", seed, split).astype("<u8").view(np.uint8)
+    noise = noise.reshape(n, 3, SIZE, SIZE)
     images = np.empty((n, 3, SIZE, SIZE), dtype=np.uint8)
     for k in np.unique(labels):
         (rows,) = np.nonzero(labels == k)
@@ -77,22 +117,21 @@ def _draw(name: str, p: Array) -> Array:
     line = np.arange(SIZE, dtype=np.float32) - np.float32((SIZE - 1) / 2)
     y, x = line[None, :, None], line[None, None, :]
 
-    radius = 11 + 4 * p[0]
-    dx, dy = x - 8 * (p[1] - np.float32(0.5)), y - 8 * (p[2] - np.float32(0.5))
+    radius = 12 + 3 * p[0]
+    dx, dy = x - 6 * (p[1] - np.float32(0.5)), y - 6 * (p[2] - np.float32(0.5))
     u, v = _rotate(dx / radius, dy / radius, p[3], p[4])
     inside = np.clip(np.float32(0.5) - radius * SHAPES[shape](u, v), 0, 1)[:, None]  # soft over one pixel
 
-    period = 4 + 2 * p[5]
+    period = 5 + 2 * p[5]
     a, b = _rotate(dx / period, dy / period, p[6], p[7])
     value = TEXTURES[texture](a + p[8], b + p[9], np.sqrt(a * a + b * b) + p[8])
     mix = np.clip(value + np.float32(0.5), 0, 1)[:, None]
 
-    one, shift, corner, other = (p[i : i + 3].transpose(1, 0, 2, 3) for i in (10, 13, 16, 19))
-    two = one + np.float32(0.3) + np.float32(0.4) * shift  # far from the first colour, and as uniform as it
-    two -= np.floor(two)
+    dark, light, corner, other = (p[i : i + 3].transpose(1, 0, 2, 3) for i in (10, 13, 16, 19))
+    dark, bright = np.float32(0.4) * dark, 1 - np.float32(0.4) * light
     across, _ = _rotate(x / (2 * SIZE), y / (2 * SIZE), p[22], p[23])
-    background = corner + (other - corner) * (across[:, None] + np.float32(0.5))
-    picture: Array = background + inside * (one + (two - one) * mix - background)
+    background = np.float32(0.25) + (corner + (other - corner) * (across[:, None] + np.float32(0.5))) / 2
+    picture: Array = background + inside * (dark + (bright - dark) * mix - background)
     return picture
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -28,7 +29,7 @@ def convnet(
         generator: source of the weights.
 
     Raises:
-        ValueError: if the image is too small for the convolutions.
+        ValueError: if the image is too small for the convolutions, or there is no convolution or no Linear layer.
 
     Example:
         >>> net = convnet()
@@ -38,11 +39,13 @@ def convnet(
     References:
         Bungert et al. (2022), section 4.4: 236,352 weights, 4,160 kernels.
 
-    Book: Experiments, "Convolutions and group sparsity".
+    Book: Experiments, "Fashion-MNIST and the ConvNet".
     """
+    if len(channels) < 2 or not widths:
+        raise ValueError(f"a convnet needs 2 channels and 1 width at least, got {tuple(channels)} and {tuple(widths)}")
     layers: list[nn.Module] = []
     side = image_size
-    for c_in, c_out in zip(channels[:-1], channels[1:], strict=True):
+    for c_in, c_out in pairwise(channels):
         layers += [nn.Conv2d(c_in, c_out, kernel_size), nn.ReLU(), nn.MaxPool2d(2)]
         side = (side - kernel_size + 1) // 2
     if side < 1:

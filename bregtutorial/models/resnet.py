@@ -15,8 +15,19 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut; where the shape changes the shortcut is a 1x1 convolution.
 
     Args:
-        n_in, n_mid, n_out: channels before, between and after the two convolutions.
+        n_in: channels before the two convolutions.
+        n_mid: channels between them.
+        n_out: channels after them.
         stride: of the first convolution and the shortcut.
+
+    Example:
+        >>> BasicBlock(8, 4, 16, stride=2)(torch.zeros(1, 8, 32, 32)).shape
+        torch.Size([1, 16, 16, 16])
+
+    References:
+        He, Zhang, Ren, Sun (2016), "Deep Residual Learning for Image Recognition", section 3.3, option B.
+
+    Book: Experiments, "CIFAR-10 and ResNet-18".
     """
 
     def __init__(self, n_in: int, n_mid: int, n_out: int, stride: int) -> None:
@@ -49,6 +60,11 @@ class ResNet(nn.Module):
     Raises:
         ValueError: if ``widths`` and ``blocks`` differ in length or ``inner`` does not name every block.
 
+    Example:
+        >>> net = ResNet((4, 8), (1, 1), inner=(2, 3))
+        >>> [block[0].conv1.out_channels for block in net.stages]
+        [2, 3]
+
     References:
         He, Zhang, Ren, Sun (2016), "Deep Residual Learning for Image Recognition". Bungert et al. (2022), section 4.5:
         3x3 stem with stride 1, no max-pooling.
@@ -69,7 +85,9 @@ class ResNet(nn.Module):
         super().__init__()
         if len(widths) != len(blocks):
             raise ValueError(f"widths and blocks need one entry a stage, got {len(widths)} and {len(blocks)}")
-        middles = list(inner) if inner is not None else [w for w, n in zip(widths, blocks, strict=True) for _ in range(n)]
+        middles = (
+            list(inner) if inner is not None else [w for w, n in zip(widths, blocks, strict=True) for _ in range(n)]
+        )
         if len(middles) != sum(blocks):
             raise ValueError(f"inner needs one width a block, {sum(blocks)}, got {len(middles)}")
         self.conv = nn.Conv2d(in_channels, widths[0], 3, 1, 1, bias=False)
@@ -93,21 +111,45 @@ class ResNet(nn.Module):
 
 
 def resnet(
-    widths: Sequence[int] = (16, 32, 64), blocks: Sequence[int] = (1, 1, 1), n_classes: int = 10, **options: object
+    widths: Sequence[int] = (16, 32, 64),
+    blocks: Sequence[int] = (1, 1, 1),
+    n_classes: int = 10,
+    *,
+    in_channels: int = 3,
+    inner: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
 ) -> ResNet:
-    """A :class:`ResNet` of any size; the default trains on a CPU in seconds.
+    """A :class:`ResNet` of any size; the default is small enough for a CPU.
+
+    Args:
+        widths: channels of every stage.
+        blocks: basic blocks of every stage.
+        n_classes: outputs.
+        in_channels: channels of the images.
+        inner: channels between the two convolutions of every block, in order; default: the stage's width.
+        generator: source of the weights.
+
+    Raises:
+        ValueError: if ``widths`` and ``blocks`` differ in length or ``inner`` does not name every block.
 
     Example:
         >>> resnet()(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
 
+    References:
+        He, Zhang, Ren, Sun (2016), "Deep Residual Learning for Image Recognition".
+
     Book: Experiments, "CIFAR-10 and ResNet-18".
     """
-    return ResNet(widths, blocks, n_classes, **options)  # type: ignore[arg-type]
+    return ResNet(widths, blocks, n_classes, in_channels=in_channels, inner=inner, generator=generator)
 
 
 def resnet18(n_classes: int = 10, *, generator: torch.Generator | None = None) -> ResNet:
     """ResNet-18 with the stem for 32x32 images.
+
+    Args:
+        n_classes: outputs.
+        generator: source of the weights.
 
     Example:
         >>> sum(p.numel() for p in resnet18().parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from math import inf
 from typing import Any
 
 import torch
@@ -17,20 +18,24 @@ Group = dict[str, Any]
 _FOREIGN_KEYS = {"params", "param_names", "name", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"}
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "lr": (lambda x: x >= 0, ">= 0"),
-    "lam": (lambda x: x >= 0, ">= 0"),
-    "delta": (lambda x: x > 0, "> 0"),
+    "lr": (lambda x: 0 <= x < inf, ">= 0 and finite"),
+    "lam": (lambda x: 0 <= x < inf, ">= 0 and finite"),
+    "delta": (lambda x: 0 < x < inf, "> 0 and finite"),
     "momentum": (lambda x: 0 <= x < 1, "in [0, 1)"),
-    "eps": (lambda x: x >= 0, ">= 0"),
+    "eps": (lambda x: 0 <= x < inf, ">= 0 and finite"),
     "betas": (lambda x: len(x) == 2 and all(0 <= b < 1 for b in x), "a pair of numbers in [0, 1)"),
 }
 
 
 def check_numbers(group: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` for a setting outside its range; tensors are trusted, looking would wait for the device."""
+    """Raise ``ValueError`` for a setting outside its range; of a tensor only the size, its value may be on a device."""
     for key, (rule, text) in _RULES.items():
-        value = group.get(key)
-        if value is None or isinstance(value, Tensor):
+        if key not in group:
+            continue
+        value = group[key]
+        if isinstance(value, Tensor):
+            if value.numel() != 1:
+                raise ValueError(f"{key} must be a number or a tensor with one element, got shape {tuple(value.shape)}")
             continue
         try:
             good = rule(value)
@@ -72,10 +77,13 @@ class RegularizedOptimizer(Optimizer):
             )
         for name, p in named(group):
             if p.dtype not in (torch.float32, torch.float64):
-                raise TypeError(
-                    f"parameter {name} is {p.dtype}; {type(self).__name__} needs float32 or float64, because small "
-                    "steps vanish in fewer bits. Keep the parameters float32 and compute in half by torch.autocast"
+                why = (
+                    "because small steps vanish in fewer bits. Keep the parameters float32 and compute in half by "
+                    "torch.autocast"
+                    if p.is_floating_point()
+                    else "because regularizers are functions of real numbers"
                 )
+                raise TypeError(f"parameter {name} is {p.dtype}; {type(self).__name__} needs float32 or float64, {why}")
             try:
                 check_shape(reg, p)
             except ValueError as error:
@@ -103,12 +111,18 @@ class RegularizedOptimizer(Optimizer):
         The state is copied: two optimizers never share a dual variable.
 
         Raises:
-            ValueError: if number or regularizers of the groups differ. Nothing has changed then.
+            ValueError: if number, settings or regularizers of the groups differ. Nothing has changed then.
         """
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError(f"the checkpoint has {len(saved)} param groups, this optimizer {len(self.param_groups)}")
         for i, (old, new) in enumerate(zip(saved, self.param_groups, strict=True)):
+            keys = {"reg", *_RULES}
+            if keys & old.keys() != keys & new.keys():
+                raise ValueError(
+                    f"param group {i} was saved with {', '.join(sorted(keys & old.keys()))}, but "
+                    f"{type(self).__name__} has {', '.join(sorted(keys & new.keys()))}: another optimizer saved it"
+                )
             if old["reg"] != describe(new["reg"]):
                 raise ValueError(
                     f"param group {i} was saved with reg {old['reg']}, but this optimizer has {describe(new['reg'])}: "
@@ -133,9 +147,16 @@ def use_foreach(group: Group, params: list[Tensor]) -> bool:
 
     Subclasses such as DTensor lack sharding rules for some of them and take the loop.
     """
+    if not params:
+        return False  # the kernels refuse empty lists
     if group["foreach"] is not None:
         return bool(group["foreach"])
-    return bool(params) and all(type(p) in (Tensor, torch.nn.Parameter) and p.is_cuda for p in params)
+    return all(type(p) in (Tensor, torch.nn.Parameter) and p.is_cuda for p in params)
+
+
+def scalar(x: float | Tensor) -> float | Tensor:
+    """A tensor with one element without its dims, which would broadcast against 0-dim parameters."""
+    return x.squeeze() if isinstance(x, Tensor) and x.ndim else x
 
 
 def call(closure: Callable[[], Any] | None) -> Any:

@@ -13,7 +13,7 @@ from bregtutorial.regularizers import L1, Regularizer, Zero
 
 def initial_dual(w: Tensor, reg: Regularizer, lam: float | Tensor, delta: float | Tensor) -> Tensor:
     r""":math:`v=\lambda p+w/\delta` with the smallest :math:`p\in\partial J(w)`: the prox of it is :math:`w` again."""
-    return reg.subgradient(w).mul_(lam).add_(w / delta)
+    return lam * reg.subgradient(w) + w / delta
 
 
 def write_prox(
@@ -26,16 +26,42 @@ def write_prox(
     foreach: bool,
 ) -> None:
     r"""In place :math:`w\leftarrow\operatorname{prox}_{\delta\lambda J}(\delta v)`, never rebinding a parameter."""
-    if foreach and isinstance(reg, (L1, Zero)) and not isinstance(lam, Tensor) and not isinstance(delta, Tensor):
+    if foreach and type(reg) in (L1, Zero) and not isinstance(lam, Tensor) and not isinstance(delta, Tensor):
         scaled = duals if delta == 1 else list(torch._foreach_mul(duals, delta))
-        if isinstance(reg, L1):
-            box = torch._foreach_clamp_min(scaled, -delta * lam)
-            torch._foreach_clamp_max_(box, delta * lam)
-            scaled = list(torch._foreach_sub(scaled, box))
+        if type(reg) is L1:
+            scaled = _foreach_soft(scaled, delta * lam)
         torch._foreach_copy_(params, scaled)
         return
     for p, v in zip(params, duals, strict=True):
-        p.copy_(reg.prox(v if isinstance(delta, float | int) and delta == 1 else delta * v, delta * lam))
+        scaled_v = v if not isinstance(delta, Tensor) and delta == 1 else delta * v
+        p.copy_(reg.prox(scaled_v, _threshold(v, delta * lam)))
+
+
+def _threshold(v: Tensor, t: float | Tensor) -> float | Tensor:
+    # in a compiled step a tensor: numbers given to clamp() are constants, compiled anew for every value of a schedule
+    return v.new_zeros(()) + t if torch.compiler.is_compiling() else t
+
+
+def _foreach_soft(vs: list[Tensor], t: float) -> list[Tensor]:
+    if torch.compiler.is_compiling():
+        box = torch._foreach_minimum(vs, [v.new_zeros(()) + t for v in vs])
+        box = torch._foreach_maximum(box, [v.new_zeros(()) - t for v in vs])
+    else:
+        box = torch._foreach_clamp_min(vs, -t)
+        torch._foreach_clamp_max_(box, t)
+    return list(torch._foreach_sub(vs, box))
+
+
+def descend(tensors: list[Tensor], moves: list[Tensor], lr: float | Tensor, *, foreach: bool) -> None:
+    """In place ``tensors -= lr * moves``."""
+    # as alpha, a compiled step would be compiled anew for every value that a schedule gives lr
+    if isinstance(lr, Tensor) or torch.compiler.is_compiling():
+        moves, lr = [lr * g for g in moves], 1.0
+    if foreach:
+        torch._foreach_sub_(tensors, moves, alpha=lr)
+        return
+    for x, g in zip(tensors, moves, strict=True):
+        x.sub_(g, alpha=lr)
 
 
 class DualOptimizer(RegularizedOptimizer):
@@ -54,25 +80,25 @@ class DualOptimizer(RegularizedOptimizer):
 
     @torch.no_grad()
     def reset_dual(self) -> None:
-        r"""Rebuild every dual from the present weights: :math:`v\leftarrow\lambda p+w/\delta`, :math:`p\in\partial J(w)`.
+        r"""Rebuild every dual from the present weights.
 
-        Forgets what zero weights have gathered. Momentum and moments stay.
+        Sets :math:`v\leftarrow\lambda p+w/\delta` with :math:`p\in\partial J(w)`. Forgets what zero weights have
+        gathered. Momentum and moments stay.
         """
         for group in self.param_groups:
-            for p in group["params"]:
-                if "dual" in self.state[p]:
-                    self.state[p]["dual"].copy_(initial_dual(p, group["reg"], group["lam"], group["delta"]))
+            for p in self._started(group):
+                self.state[p]["dual"].copy_(initial_dual(p, group["reg"], group["lam"], group["delta"]))
 
     @torch.no_grad()
     def apply_prox(self) -> None:
-        r"""Let the weights follow at once, without a step: :math:`w\leftarrow\operatorname{prox}_{\delta\lambda J}(\delta v)`.
+        r"""Let the weights follow the duals at once, without a step.
 
-        For use after ``lam`` or ``delta`` of a group has changed, also for groups that get no gradient.
+        Sets :math:`w\leftarrow\operatorname{prox}_{\delta\lambda J}(\delta v)`. For use after ``lam`` or ``delta`` of a
+        group has changed, also for groups that get no gradient.
         """
         for group in self.param_groups:
             check_numbers(group)
-            params = [p for p in group["params"] if "dual" in self.state[p]]
-            self._write_prox(group, params, self._duals(group, params))
+            self._write_prox(group)
 
     @torch.no_grad()
     def set_lam(self, lam: float, *, group: int | str | None = None, keep: Literal["dual", "weights"] = "dual") -> None:
@@ -99,8 +125,7 @@ class DualOptimizer(RegularizedOptimizer):
                 self._rescale_subgradients(chosen, lam)
             chosen["lam"] = lam
             if keep == "dual":
-                params = [p for p in chosen["params"] if "dual" in self.state[p]]
-                self._write_prox(chosen, params, self._duals(chosen, params))
+                self._write_prox(chosen)
 
     def _select(self, group: int | str | None) -> list[Group]:
         found = [
@@ -115,15 +140,18 @@ class DualOptimizer(RegularizedOptimizer):
         return found
 
     def _rescale_subgradients(self, group: Group, lam: float) -> None:
-        for p in group["params"]:
-            if "dual" not in self.state[p]:
-                continue
+        for p in self._started(group):
             v, shift = self.state[p]["dual"], p / group["delta"]
             if group["lam"] == 0:
                 v.copy_(initial_dual(p, group["reg"], lam, group["delta"]))
             else:
                 v.sub_(shift).mul_(lam / group["lam"]).add_(shift)
 
-    def _write_prox(self, group: Group, params: list[Tensor], duals: list[Tensor]) -> None:
+    def _started(self, group: Group) -> list[Tensor]:
+        # get, not []: asking must not leave an empty entry in the state
+        return [p for p in group["params"] if "dual" in self.state.get(p, {})]
+
+    def _write_prox(self, group: Group) -> None:
+        params = self._started(group)
         settings: dict[str, Any] = {k: group[k] for k in ("reg", "lam", "delta")}
-        write_prox(params, duals, **settings, foreach=use_foreach(group, params))
+        write_prox(params, self._duals(group, params), **settings, foreach=use_foreach(group, params))

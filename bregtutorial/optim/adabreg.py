@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bregtutorial.optim._base import call, use_foreach
+from bregtutorial.optim._base import call, scalar, use_foreach
 from bregtutorial.optim._dual import DualOptimizer, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
@@ -91,7 +91,7 @@ class AdaBreg(DualOptimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient.
 
         Args:
@@ -112,7 +112,7 @@ class AdaBreg(DualOptimizer):
                 [s["exp_avg"] for s in states],
                 [s["exp_avg_sq"] for s in states],
                 [s["step"] for s in states],
-                lr=group["lr"],
+                lr=scalar(group["lr"]),
                 betas=group["betas"],
                 eps=group["eps"],
                 reg=group["reg"],
@@ -153,7 +153,7 @@ def adabreg(
     Book: Algorithms, "AdaBreg".
     """
     corrections = [_bias_corrections(k, lr, betas) for k in steps]
-    if foreach:
+    if foreach and not torch.compiler.is_compiling():
         _foreach_descend(duals, grads, exp_avgs, exp_avg_sqs, corrections, betas, eps)
     else:
         for v, g, m1, m2, (rate, root) in zip(duals, grads, exp_avgs, exp_avg_sqs, corrections, strict=True):
@@ -170,8 +170,9 @@ def adabreg(
 def _bias_corrections(step: Tensor, lr: float | Tensor, betas: tuple[float, float]) -> tuple[Any, Any]:
     """Count the step; return lr / (1 - beta1^k) and sqrt(1 - beta2^k)."""
     step += 1
-    # a compiled step keeps the counter a tensor: a number would be a constant, compiled anew at every step
-    k = step if torch.compiler.is_compiling() else step.item()
+    # a compiled step keeps the counter a tensor: a number would be a constant, compiled anew at every step;
+    # in float32, 1 - 0.999^k would be off by 1e-4 of itself at first
+    k = step.double() if torch.compiler.is_compiling() else step.item()
     return lr / (1 - betas[0] ** k), (1 - betas[1] ** k) ** 0.5
 
 
@@ -184,8 +185,6 @@ def _foreach_descend(
     betas: tuple[float, float],
     eps: float,
 ) -> None:
-    if not duals:
-        return
     torch._foreach_lerp_(exp_avgs, grads, 1 - betas[0])
     torch._foreach_mul_(exp_avg_sqs, betas[1])
     torch._foreach_addcmul_(exp_avg_sqs, grads, grads, 1 - betas[1])

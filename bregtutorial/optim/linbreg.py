@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bregtutorial.optim._base import call, use_foreach
-from bregtutorial.optim._dual import DualOptimizer, write_prox
+from bregtutorial.optim._base import call, scalar, use_foreach
+from bregtutorial.optim._dual import DualOptimizer, descend, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
 
@@ -91,7 +91,7 @@ class LinBreg(DualOptimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient.
 
         Args:
@@ -108,7 +108,7 @@ class LinBreg(DualOptimizer):
                 grads,
                 self._duals(group, params),
                 self._buffers(params) if group["momentum"] else [],
-                lr=group["lr"],
+                lr=scalar(group["lr"]),
                 reg=group["reg"],
                 lam=group["lam"],
                 delta=group["delta"],
@@ -141,15 +141,10 @@ def linbreg(
 
     Book: Algorithms, "LinBreg, step by step".
     """
-    moves = _with_momentum(grads, buffers, lr, momentum) if buffers else grads
-    rate = 1.0 if buffers else lr
-    if isinstance(rate, Tensor):
-        moves, rate = [rate * g for g in moves], 1.0
-    if foreach:
-        torch._foreach_sub_(duals, moves, alpha=rate)
+    if buffers:
+        descend(duals, _with_momentum(grads, buffers, lr, momentum), 1.0, foreach=foreach)
     else:
-        for v, g in zip(duals, moves, strict=True):
-            v.sub_(g, alpha=rate)
+        descend(duals, grads, lr, foreach=foreach)
     write_prox(params, duals, reg=reg, lam=lam, delta=delta, foreach=foreach)
 
 

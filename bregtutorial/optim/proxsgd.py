@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bregtutorial.optim._base import RegularizedOptimizer, call, use_foreach
-from bregtutorial.optim._dual import write_prox
+from bregtutorial.optim._base import RegularizedOptimizer, call, scalar, use_foreach
+from bregtutorial.optim._dual import descend, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
 
@@ -79,7 +79,7 @@ class ProxSGD(RegularizedOptimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient.
 
         Args:
@@ -94,7 +94,12 @@ class ProxSGD(RegularizedOptimizer):
             if group["momentum"]:
                 grads = self._averages(params, grads, group["momentum"])
             proxsgd(
-                params, grads, lr=group["lr"], reg=group["reg"], lam=group["lam"], foreach=use_foreach(group, params)
+                params,
+                grads,
+                lr=scalar(group["lr"]),
+                reg=group["reg"],
+                lam=group["lam"],
+                foreach=use_foreach(group, params),
             )
         return loss
 
@@ -119,9 +124,5 @@ def proxsgd(
 
     Book: Algorithms, "LinBreg, step by step".
     """
-    if isinstance(lr, Tensor):
-        torch._foreach_sub_(params, [lr * g for g in grads])
-    else:
-        for p, g in zip(params, grads, strict=True):
-            p.sub_(g, alpha=lr)
+    descend(params, grads, lr, foreach=foreach)
     write_prox(params, params, reg=reg, lam=lr * lam, delta=1.0, foreach=foreach)

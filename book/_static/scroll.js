@@ -1,0 +1,19 @@
+// What scrolls sideways must be reachable by keyboard: wide formulas, tables, code and outputs, as soon as they are drawn.
+(function () {
+  "use strict";
+  const WIDE = ".bd-article :is(div.math, mjx-container, pre, .cell_output, .pst-scrollable-table-container)";
+
+  function mark(box) {
+    const scrolls = box.scrollWidth > box.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(box).overflowX);
+    if (scrolls) box.tabIndex = 0;
+    else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+  }
+
+  const observer = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
+  function watch() {
+    document.querySelectorAll(WIDE).forEach((box) => observer.observe(box));
+  }
+
+  document.addEventListener("DOMContentLoaded", watch);
+  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(watch));
+})();

@@ -1,0 +1,177 @@
+"""The public data sets that torchvision downloads and checks, with one clear message where that is not possible."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib
+import os
+import shutil
+import socket
+import tarfile
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bregtutorial.data.imageset import ImageSet
+
+TIMEOUT = 30.0  # seconds that a silent host may take; the standard library would wait for ever
+
+
+@dataclass(frozen=True)
+class Download:
+    """A data set of torchvision: its class, the folder of its files, megabytes to fetch, what to take offline."""
+
+    kind: str
+    folder: str
+    megabytes: float
+    instead: str
+
+
+DOWNLOADS = {
+    "mnist": Download("MNIST", "MNIST/raw", 11.6, "digits"),
+    "fashion-mnist": Download("FashionMNIST", "FashionMNIST/raw", 30.9, "digits"),
+    "cifar10": Download("CIFAR10", "", 170.5, "textures"),
+}
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of the data: the argument, else the variable ``BREGTUTORIAL_DATA``, else the user's cache.
+
+    Example:
+        >>> data_root("/data").as_posix()
+        '/data'
+    """
+    if root is not None:
+        return Path(root).expanduser()
+    if chosen := os.environ.get("BREGTUTORIAL_DATA"):
+        return Path(chosen).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(cache) / "bregtutorial"
+
+
+def read_download(name: str, split: str, root: Path, tier: str) -> ImageSet:
+    """Return a public data set, which is downloaded on first use unless the tier is quick.
+
+    Args:
+        name: a key of ``DOWNLOADS``.
+        split: ``"train"`` or ``"test"``.
+        root: folder of the data; only whole, checked files ever appear in it.
+        tier: ``"quick"`` downloads nothing.
+
+    Raises:
+        FileNotFoundError: the files are not there and the tier is quick.
+        ConnectionError: the download failed.
+    """
+    if not is_whole(name, root):
+        _fetch(name, root, tier)
+    train = _read(name, "train", root)
+    return train if split == "train" else replace(_read(name, "test", root), mean=train.mean, std=train.std)
+
+
+def is_whole(name: str, root: Path) -> bool:
+    """Return whether all unpacked files are there, in the length that they state (MNIST) or with their checksum."""
+    kind, folder = _torchvision(name), root / DOWNLOADS[name].folder
+    if name == "cifar10":
+        check = importlib.import_module("torchvision.datasets.utils").check_integrity
+        files = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
+        return all(check(folder / kind.base_folder / file, md5) for file, md5 in files)
+    return all(_states_its_length(folder / Path(file).stem) for file, _ in kind.resources)
+
+
+def _states_its_length(path: Path) -> bool:
+    """An IDX file begins with its shape, so that a torso gives itself away."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(4)
+        dims = file.read(4 * start[3]) if len(start) == 4 else b""
+    length = 4 + len(dims)
+    count = 1
+    for i in range(0, len(dims), 4):
+        count *= int.from_bytes(dims[i : i + 4], "big")
+    return bool(dims) and path.stat().st_size == length + count
+
+
+def _read(name: str, split: str, root: Path) -> ImageSet:
+    dataset = _construct(name, root, split, download=False)
+    images = torch.as_tensor(dataset.data)
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    labels: Tensor = torch.as_tensor(dataset.targets, dtype=torch.int64)
+    classes = tuple("0123456789") if name == "mnist" else tuple(dataset.classes)
+    source = f"torchvision.datasets.{DOWNLOADS[name].kind}"
+    return ImageSet(images.contiguous(), labels, classes, name, split=split, source=source)
+
+
+def _fetch(name: str, root: Path, tier: str) -> None:
+    """Let torchvision download and unpack in a folder of its own, then move file by file to the place of the data."""
+    download = DOWNLOADS[name]
+    archives, urls = _archives(name)
+    check = importlib.import_module("torchvision.datasets.utils").check_integrity
+    here = [file for file, md5 in archives if check(root / download.folder / file, md5)]
+    if tier == "quick" and len(here) < len(archives):
+        raise FileNotFoundError(
+            f"load_dataset({name!r}): {root} does not hold the data set, and the quick tier downloads nothing.\n"
+            f"{_ways_out(name, root)}\n  or let tier='colab' download {download.megabytes} MB once"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="incomplete-", dir=root) as stage:
+        for file in here:
+            target = Path(stage) / download.folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / download.folder / file, target)
+        try:
+            with _timeout():
+                _construct(name, stage, "train", download=True)
+        except (RuntimeError, OSError, EOFError, http.client.HTTPException, tarfile.TarError) as error:
+            raise ConnectionError(
+                f"load_dataset({name!r}) could not download {download.megabytes} MB.\nTried {', '.join(urls)}\n"
+                f"and got: {' '.join(str(error).split()) or type(error).__name__}\n{_ways_out(name, root)}"
+            ) from None
+        for path in [p for p in Path(stage).rglob("*") if p.is_file() and p.name not in dict(archives)]:
+            target = root / path.relative_to(stage)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+
+
+def _ways_out(name: str, root: Path) -> str:
+    archives, _ = _archives(name)
+    files = "\n    ".join(str(root / DOWNLOADS[name].folder / file) for file, _ in archives)
+    return (
+        f"Ways out: put the original files here (any folder will do, as root= or BREGTUTORIAL_DATA)\n    {files}\n"
+        f"  or take load_dataset({DOWNLOADS[name].instead!r}), which needs no network"
+    )
+
+
+def _archives(name: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return file name and checksum of every archive, and the addresses to fetch them from."""
+    kind = _torchvision(name)
+    if name == "cifar10":
+        return [(kind.filename, kind.tgz_md5)], [kind.url]
+    return list(kind.resources), list(kind.mirrors)
+
+
+def _construct(name: str, root: str | Path, split: str, *, download: bool) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CIFAR's pickles are of Python 2, which numpy 2.4 deprecates at every reading
+        return _torchvision(name)(root, train=split == "train", download=download)
+
+
+def _torchvision(name: str) -> Any:
+    return getattr(importlib.import_module("torchvision.datasets"), DOWNLOADS[name].kind)
+
+
+@contextlib.contextmanager
+def _timeout() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
