@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bregtutorial._palette import styles
 from bregtutorial.sparsity import SparsityReport
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 _PERCENT = ("accuracy", "density", "sparsity")
 _WIDTH = 5.0
@@ -55,9 +55,9 @@ def history(
         'log'
 
     References:
-        Bungert et al. (2022), Figures 2 and 3, which this layout follows.
+        Bungert et al. (2022), section 4, which follows accuracy and density through training.
 
-    Book: every chapter that trains.
+    Book: Foundations, "A first sparse network"; Experiments, "MNIST and the MLP".
     """
     from matplotlib.figure import Figure
 
@@ -110,8 +110,9 @@ def _legend(fig: Figure, ax: Axes) -> None:
     """Put the legend above the panels, where it covers no curve."""
     handles, labels = ax.get_legend_handles_labels()
     if len(labels) > 1:
-        columns = 3 if max(map(len, labels)) < 12 else 2
-        fig.legend(handles, labels, loc="outside upper left", ncols=min(columns, len(labels)), handlelength=3)
+        points = 45 + 6 * max(map(len, labels))  # an entry's width, about
+        columns = max(1, min(int(72 * _WIDTH / points), len(labels)))
+        fig.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=3)
 
 
 def layer_bars(report: SparsityReport | Mapping[str, SparsityReport], *, total: bool = True) -> Figure:
@@ -134,7 +135,7 @@ def layer_bars(report: SparsityReport | Mapping[str, SparsityReport], *, total: 
         ['layer 1', 'layer 3', 'all']
 
     References:
-        Bungert et al. (2022), Table 1, which gives these numbers for whole networks.
+        Bungert et al. (2022), section 4, whose tables give these numbers for whole networks.
 
     Book: Foundations, "A first sparse network".
     """

@@ -7,9 +7,11 @@ gets ids of its own.
 
 from string import Template
 
-#: The book's theme puts every HTML output of a cell on a light box in dark mode; these figures need none.
+#: The book's theme puts every HTML output of a cell on a light box in dark mode, which these figures do not need, and
+#: centres captions under the column instead of the picture.
 FIGURE_STYLE = """html[data-theme=dark] .bd-content div.cell_output .text_html:has(.bt-figure){\
-background:none;color:inherit;padding:0}.bt-figure{margin:0 0 1rem;color:inherit}"""
+background:none;color:inherit;padding:0}.bt-figure{margin:0 0 1rem;color:inherit}\
+.bt-figure figcaption{width:auto;max-width:40rem;margin:.3rem 0 0;text-align:left}"""
 
 HTML = Template("""<figure class="bt-figure bt-explorer" data-bt="$ident"><style>$style</style>
 $picture

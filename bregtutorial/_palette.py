@@ -64,7 +64,7 @@ def line(method: str) -> dict[str, Any]:
     References:
         Okabe and Ito, Color Universal Design (2008), from which most hues are taken.
 
-    Book: every chapter that compares methods.
+    Book: Algorithms, "AdaBreg".
     """
     if method not in _SHAPES:
         raise ValueError(
@@ -195,7 +195,7 @@ def use_style() -> None:
     References:
         matplotlib, "Customizing Matplotlib with style sheets and rcParams".
 
-    Book: the first cell of every chapter.
+    Book: Foundations, "A first sparse network".
     """
     from cycler import cycler
     from matplotlib import rcParams

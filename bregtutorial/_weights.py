@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bregtutorial._palette import diverging
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _WIDTH = 5.0
@@ -56,7 +56,7 @@ def weight_image(
         [[True, False], [False, True]]
 
     References:
-        Bungert et al. (2022), Figure 4, which shows sparse kernels in this way.
+        Okabe and Ito, Color Universal Design (2008): the two hues.
 
     Book: Foundations, "A first sparse network".
     """

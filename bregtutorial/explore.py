@@ -8,9 +8,6 @@ Example:
     ...     return fig
     >>> frames(draw, [0.0, 0.5, 1.0], label="λ", alt="Soft thresholding: zero between -{} and {}, slope 1 outside.")
     Explorer: λ = 0, 0.5, 1
-
-Book:
-    Every chapter with a slider.
 """
 
 from __future__ import annotations
@@ -36,7 +33,15 @@ __all__ = ["Explorer", "frames"]
 
 @dataclass(frozen=True, repr=False)
 class Explorer:
-    """A finished explorer: notebooks show its `html`, terminals its label and the values."""
+    """A finished explorer: notebooks show its `html`, terminals its label and the values.
+
+    Attributes:
+        html: the figure with its controls, style and script, which needs nothing else.
+        label: what the slider changes.
+        texts: the slider's positions, as they are written.
+
+    Book: Foundations, "Proximal operators".
+    """
 
     html: str
     label: str
@@ -99,7 +104,7 @@ def frames(
     References:
         WAI-ARIA Authoring Practices: slider pattern, https://www.w3.org/WAI/ARIA/apg/patterns/slider/
 
-    Book: every chapter with a slider.
+    Book: Foundations, "Proximal operators".
     """
     values = list(values)
     if not values:

@@ -7,9 +7,6 @@ Example:
     >>> _ = ax.plot([0, 1, 2], [1.0, 0.4, 0.1], **line("LinBreg"))
     >>> show(fig, alt="The loss of LinBreg falls from 1 to 0.1 in two epochs.")
     Figure: The loss of LinBreg falls from 1 to 0.1 in two epochs.
-
-Book:
-    Every chapter.
 """
 
 from __future__ import annotations
@@ -43,7 +40,14 @@ __all__ = [
 
 @dataclass(frozen=True, repr=False)
 class Picture:
-    """A finished figure: notebooks show its `html`, terminals its `alt` text."""
+    """A finished figure: notebooks show its `html`, terminals its `alt` text.
+
+    Attributes:
+        html: a ``<figure>`` element with the picture as SVG, which needs nothing else.
+        alt: what the picture says.
+
+    Book: Foundations, "A first sparse network".
+    """
 
     html: str
     alt: str
@@ -58,7 +62,9 @@ class Picture:
 def show(fig: Figure, alt: str, caption: str | None = None) -> Picture:
     """Turn a figure into inline SVG that follows the page's theme, and close it.
 
-    Make it the last line of a cell. Black text and lines take the page's text colour; equal figures give equal output.
+    Make it the last line of a cell. Black text and lines take the page's text colour, white areas let the page through,
+    other colours stay; write colours from `COLOURS`. Text is text, in the page's font. Pixels of images and of artists
+    with ``rasterized=True`` are embedded. Equal figures give equal output, down to the bytes.
 
     Args:
         fig: the matplotlib figure.
@@ -69,6 +75,15 @@ def show(fig: Figure, alt: str, caption: str | None = None) -> Picture:
     Raises:
         TypeError: `fig` is not a figure.
         ValueError: `alt` is empty.
+
+    Example:
+        >>> show(history({"LinBreg": {"epoch": [1, 2], "loss": [0.9, 0.4]}}, panels=["loss"]), alt="The loss halves.")
+        Figure: The loss halves.
+
+    References:
+        W3C, "WAI Images Tutorial", for what an alternative text should say.
+
+    Book: Foundations, "A first sparse network".
     """
     check_figure(fig, "fig")
     if not isinstance(alt, str) or not alt.strip():

@@ -3,7 +3,7 @@ r"""Every algorithm in its literal, slow textbook form: to read beside the paper
 One tensor, pure functions, Python loops. Nothing here is shared with :mod:`bregtutorial.regularizers` or
 :mod:`bregtutorial.optim`: two programs that agree are worth more than one.
 
-Book: Foundations, "Proximal operators"; Algorithms, all chapters.
+Book: Foundations, "Proximal operators"; Algorithms, "LinBreg, step by step".
 """
 
 from __future__ import annotations

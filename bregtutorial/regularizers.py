@@ -36,7 +36,10 @@ from bregtutorial.groups import canonical, group_norms, group_size, reduced_dims
 
 @runtime_checkable
 class Regularizer(Protocol):
-    """What an optimizer needs of a regularizer; write your own as a frozen dataclass with these members."""
+    """What an optimizer needs of a regularizer; write your own as a frozen dataclass with these members.
+
+    Book: Frontiers, "Your own network".
+    """
 
     name: ClassVar[str]
 
@@ -51,7 +54,15 @@ class Regularizer(Protocol):
 
 
 def check_shape(reg: Regularizer, w: Tensor) -> None:
-    """Raise ``ValueError`` where ``reg`` is not defined on weights shaped like ``w``, before any training."""
+    """Raise ``ValueError`` where ``reg`` is not defined on weights shaped like ``w``, before any training.
+
+    Example:
+        >>> check_shape(GroupL2("kernels"), torch.zeros(10, 128))
+        Traceback (most recent call last):
+        ValueError: groups='kernels' needs weights with at least 3 dims, got 2
+
+    Book: Algorithms, "Group sparsity".
+    """
     check = getattr(reg, "check_ndim", None)
     if check is not None:
         check(w.ndim)
@@ -63,6 +74,8 @@ def describe(reg: Regularizer) -> dict[str, Any]:
     Example:
         >>> describe(GroupL2("rows"))
         {'name': 'group_l2', 'groups': 'filters'}
+
+    Book: Frontiers, "Scaling out".
     """
     fields: dict[str, Any] = asdict(reg) if is_dataclass(reg) and not isinstance(reg, type) else {}
     return {"name": reg.name, **fields}

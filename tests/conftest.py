@@ -79,12 +79,11 @@ class Visit:
         self.page, self.problems = page, problems
 
     def wait_for_maths(self) -> None:
-        """Wait until every formula is drawn."""
+        """Wait until every formula is drawn in its fonts."""
         self.page.wait_for_function(
-            "window.MathJax?.startup?.promise?.then(() => [...document.querySelectorAll('.math')]"
-            ".every(e => e.querySelector('mjx-container')))  || !document.querySelector('.math')"
+            "!document.querySelector('.math') || [...document.querySelectorAll('.math')].every(e => e.querySelector('mjx-container'))"
         )
-        self.page.wait_for_load_state("networkidle")
+        self.page.evaluate("document.fonts.ready.then(() => null)")
 
 
 @pytest.fixture

@@ -173,3 +173,12 @@ def slow_run(opt: Any, w: Tensor, grads: list[Tensor]) -> Iterator[dict[str, Ten
         else:
             w, v = reference.linbreg_step(v, g, **fixed)
             yield {"w": w, "dual": v}
+
+
+def one_step(case: Any, w: Tensor, g: Tensor, **options: Any) -> Tensor:
+    """Where one step from ``w`` with gradient ``g`` leads."""
+    p = torch.nn.Parameter(w.clone())
+    opt = case([p], **options)
+    p.grad = g.clone()
+    opt.step()
+    return p.detach()

@@ -1,6 +1,7 @@
 """Certificates: right functions pass, each kind of mistake is named, and the inequalities are sharp."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -65,8 +66,9 @@ def test_a_wrong_threshold_is_found(reg):
 
 
 WRONG_PROXES = [
-    (lambda v, t: ..., "returns a tensor", "returned ellipsis"),
-    (lambda v, t: None, "returns a tensor", "returned NoneType"),
+    (lambda v, t: ..., "returns a value", "returned nothing"),
+    (lambda v, t: None, "returns a value", "returned nothing"),
+    (lambda v, t: 1.0, "returns a tensor", "returned float"),
     (lambda v, t: v.flatten()[:1], "shape", "returned shape (1,)"),
     (lambda v, t: v.sub_(v.clamp(-t, t)), "argument alone", "went in and is now"),
     (lambda v, t: 1 / 0, "returns a tensor", "ZeroDivisionError"),
@@ -131,6 +133,9 @@ class Ridge:
 def test_a_regularizer_of_the_readers_own_is_judged_by_sampling():
     assert cert.check_prox(Ridge().prox, Ridge())
     assert not cert.check_prox(lambda v, t: v / (1 + 2 * t), Ridge())
+    own = type("Wrong", (Ridge,), {"prox": lambda self, v, t: v / (1 + 2 * t)})()
+    mine, better = re.findall(r"(?:objective|has) ([\d.]+)", cert.check_prox(own.prox, own).counterexample)
+    assert float(better) < float(mine), "the counterexample does not rely on the prox that is judged"
     assert cert.subdifferential_gap(Ridge(), torch.tensor([1.0]), torch.tensor([3.0])) > 0
 
 

@@ -154,13 +154,14 @@ def test_layer_bars_names_what_is_wrong():
     "fig",
     [
         lambda: plotting.history(dict.fromkeys(METHODS, ROWS)),
+        lambda: plotting.history(dict.fromkeys(("LinBreg, λ from 0.01 to 0.1", "LinBreg, λ constant and large"), ROWS)),
         lambda: plotting.layer_bars({"LinBreg": report(5, 0), "AdaBreg": report(9, 1)}),
         lambda: plotting.weight_image(100 * np.eye(60, 50)),
         lambda: plotting.weight_image(np.eye(8, 200)),
         lambda: plotting.weight_image(np.ones((32, 1, 5, 5))),
         lambda: plotting.weight_image(np.ones((64, 3, 3, 3))),
     ],
-    ids=["history", "bars", "square", "flat", "filters", "kernels"],
+    ids=["history", "long-names", "bars", "square", "flat", "filters", "kernels"],
 )
 def test_nothing_is_cut_off_and_text_is_readable_on_a_telephone(fig):
     fig = fig()

@@ -1,5 +1,6 @@
 """The loader: every image once, the same draws everywhere, exact crops and flips, exact resume."""
 
+import itertools
 import json
 
 import numpy as np
@@ -19,6 +20,10 @@ def numbered(n, side=1):
     return ImageSet(images, torch.arange(n), tuple(map(str, range(n))), "numbered")
 
 
+def joined(lists):
+    return list(itertools.chain.from_iterable(lists))
+
+
 def epochs(loader, n):
     return [[labels.tolist() for _, labels in loader] for _ in range(n)]
 
@@ -34,7 +39,7 @@ def test_the_processes_together_see_every_image_once(n, batch_size, shuffle, see
     """Batch k of one process with world * batch_size images is the union of the batches k of all processes."""
     single = Loader(numbered(n), world * batch_size, shuffle=shuffle, seed=seed)
     whole = epochs(single, 2)
-    assert all(sorted(sum(epoch, [])) == list(range(n)) for epoch in whole)
+    assert all(sorted(joined(epoch)) == list(range(n)) for epoch in whole)
     ranks = range(min(world, n))
     parts = [Loader(numbered(n), batch_size, shuffle=shuffle, seed=seed, rank=r, world_size=world) for r in ranks]
     split = [epochs(part, 2) for part in parts]
@@ -42,8 +47,8 @@ def test_the_processes_together_see_every_image_once(n, batch_size, shuffle, see
         assert [len(part[e]) for part in split] == [len(part) for part in parts]
         for k, batch in enumerate(epoch):
             shares = [part[e][k] for part in split if k < len(part[e])]
-            assert sorted(sum(shares, [])) == sorted(batch)
-            assert all(len(share) <= batch_size for share in shares)
+            assert sorted(joined(shares)) == sorted(batch)
+            assert all(1 <= len(share) <= batch_size for share in shares)
 
 
 @given(n=st.integers(1, 60), batch_size=st.integers(1, 10), world=st.integers(1, 3))
@@ -72,10 +77,9 @@ def test_every_epoch_has_another_order_and_the_seed_repeats_them():
 
 def test_the_order_is_pinned():
     """Raw bits of PCG64 and a stable sort: the same order on every machine and version."""
-    assert epochs(Loader(numbered(10), 10, seed=5), 2) == [
-        [[3, 8, 9, 2, 5, 4, 6, 7, 1, 0]],
-        [[3, 5, 0, 8, 1, 7, 9, 6, 2, 4]],
-    ]
+    first, second = epochs(Loader(numbered(10), 10, seed=5), 2)
+    assert first == [[3, 8, 9, 2, 5, 4, 6, 7, 1, 0]]
+    assert second == [[3, 5, 0, 8, 1, 7, 9, 6, 2, 4]]
 
 
 def test_without_shuffling_the_order_is_that_of_the_set():
@@ -174,7 +178,7 @@ def test_every_move_is_drawn_equally_often(augment, columns):
 def test_augmented_batches_are_the_moved_images_of_the_set():
     train = bt.load_dataset("textures", size=40)
     loader = Loader(train, 15, augment="crop-flip", normalise=False, seed=2)
-    rows = sum(epochs(Loader(numbered(40), 15, seed=2), 1)[0], [])
+    rows = joined(epochs(Loader(numbered(40), 15, seed=2), 1)[0])
     images = torch.cat([images for images, _ in loader])
     moves = draw(40, "crop-flip", 2, 0)[rows]
     assert torch.equal((images * 255).round().to(torch.uint8), crop_flip(train.images[rows], moves))
@@ -189,9 +193,8 @@ def test_what_happens_to_an_image_does_not_depend_on_batches_or_processes():
 
     whole = by_picture(batch_size=24)
     assert by_picture(batch_size=5) == whole
-    assert sorted(by_picture(batch_size=4, world_size=2) + by_picture(batch_size=4, rank=1, world_size=2)) == sorted(
-        whole
-    )
+    shares = [by_picture(batch_size=4, rank=rank, world_size=2) for rank in range(2)]
+    assert sorted(joined(shares)) == sorted(whole)
 
 
 def test_another_epoch_draws_other_moves():
@@ -200,7 +203,7 @@ def test_another_epoch_draws_other_moves():
 
 
 @settings(deadline=None)
-@given(stop=st.integers(0, 12), batch_size=st.integers(3, 9), seed=st.integers(0, 3))
+@given(stop=st.integers(0, 9), batch_size=st.integers(3, 9), seed=st.integers(0, 3))
 def test_a_resumed_loader_gives_exactly_the_batches_that_were_left(stop, batch_size, seed):
     train = bt.load_dataset("textures", size=20)
     options = {"augment": "crop-flip", "seed": seed}
@@ -211,17 +214,14 @@ def test_a_resumed_loader_gives_exactly_the_batches_that_were_left(stop, batch_s
                 yield loader.state_dict(), images, labels
 
     whole = list(walk(Loader(train, batch_size, **options), 3))
-    state = Loader(train, batch_size, **options).state_dict() if stop == 0 else whole[min(stop, len(whole)) - 1][0]
+    state = Loader(train, batch_size, **options).state_dict() if stop == 0 else whole[stop - 1][0]
     resumed = Loader(train, batch_size, **options)
     resumed.load_state_dict(json.loads(json.dumps(state)))
     rest = list(walk(resumed, 3 - resumed.epoch))
-    assert len(rest) == len(whole) - min(stop, len(whole))
-    for (state_a, images_a, labels_a), (state_b, images_b, labels_b) in zip(
-        rest, whole[min(stop, len(whole)) :], strict=True
-    ):
-        assert state_a == state_b
-        assert torch.equal(images_a, images_b)
-        assert torch.equal(labels_a, labels_b)
+    for after, before in zip(rest, whole[stop:], strict=True):
+        assert after[0] == before[0]
+        assert torch.equal(after[1], before[1])
+        assert torch.equal(after[2], before[2])
 
 
 def test_the_state_passes_through_a_safe_file(tmp_path):
@@ -275,7 +275,7 @@ def test_no_global_generator_is_read_or_moved():
         ({"batch_size": 2.5}, "batch_size must be an integer of at least 1, got 2.5"),
         (
             {"augment": "crop_flip"},
-            r"augment must be one of 'crop', 'flip', 'crop-flip', got 'crop_flip'; did you mean",
+            r"augment must be one of 'crop', 'flip', 'crop-flip', .* did you mean 'crop-flip'",
         ),
         ({"rank": 2, "world_size": 2}, "rank must lie in 0 .. world_size - 1 = 1, got 2"),
         ({"rank": -1}, "rank must lie in 0 .. world_size - 1 = 0, got -1"),
@@ -286,13 +286,6 @@ def test_no_global_generator_is_read_or_moved():
 def test_a_wrong_argument_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         Loader(**{"dataset": numbered(10), "batch_size": 3, **options})
-
-
-def test_the_set_is_moved_once_and_stays_8_bit_on_the_device():
-    """The meta device stands in for an accelerator: it has shapes, types and places, and no numbers."""
-    train = bt.load_dataset("textures", size=20)
-    meta = ImageSet(train.images, train.labels, train.classes, "toy")
-    assert Loader(meta, 5, device="cpu").dataset.images.device.type == "cpu"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,11 @@ def test_a_small_convolutional_network_learns_what_a_linear_model_cannot():
 
 
 def test_the_linear_baseline_of_the_benchmark_is_ridge_regression():
-    train, test = bt.load_dataset("textures", size=60), bt.load_dataset("textures", "test", size=40)
     benchmark = load_benchmark()
+    train, test = (
+        replace(whole, images=whole.images[:, :, ::4, ::4])
+        for whole in (bt.load_dataset("textures", size=60), bt.load_dataset("textures", "test", size=40))
+    )
     a, labels = next(iter(Loader(train, 60, shuffle=False)))
     b, truth = next(iter(Loader(test, 40, shuffle=False)))
     a, b = (torch.cat([x.flatten(1), torch.ones(len(x), 1)], 1).double() for x in (a, b))

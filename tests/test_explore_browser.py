@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
+from bregtutorial import plotting
 from bregtutorial.explore import frames
 
 pytestmark = pytest.mark.browser
@@ -62,6 +65,12 @@ def at(n, label="slope"):
     return {"alt": f"A line of {label} {n}.", "title": n, "output": str(n), "spoken": str(n)}
 
 
+def hold_the_clock(page):
+    """Let the page's time pass by ``page.clock.run_for`` only."""
+    page.clock.install(time=0)
+    page.clock.pause_at(10_000)
+
+
 def test_two_explorers_move_by_key_and_by_mouse_each_for_itself(opened):
     page = opened(explorer(), "<p>Between.</p>", explorer(label="steepness"))
     assert [state(page, i) for i in (0, 1)] == [at(0), at(0, "steepness")]
@@ -78,7 +87,7 @@ def test_two_explorers_move_by_key_and_by_mouse_each_for_itself(opened):
 
 def test_play_runs_to_the_end_and_pause_stops_it(opened):
     page = opened(explorer(), explorer(label="steepness"))
-    page.clock.install()
+    hold_the_clock(page)
     button = page.get_by_role("button").first
     assert button.text_content() == "Play"
     button.click()
@@ -101,7 +110,7 @@ def test_play_runs_to_the_end_and_pause_stops_it(opened):
 @pytest.mark.parametrize("how", ["key", "mouse"])
 def test_moving_the_slider_stops_the_play(opened, how):
     page = opened(explorer())
-    page.clock.install()
+    hold_the_clock(page)
     page.get_by_role("button").click()
     if how == "key":
         page.get_by_role("slider").press("End")
@@ -115,7 +124,7 @@ def test_moving_the_slider_stops_the_play(opened, how):
 
 def test_a_value_is_announced_when_asked_for_and_not_with_every_frame(opened):
     page = opened(explorer())
-    page.clock.install()
+    hold_the_clock(page)
     output, button = page.locator("output"), page.get_by_role("button")
     button.click()
     assert output.get_attribute("aria-live") == "off"
@@ -127,7 +136,7 @@ def test_a_value_is_announced_when_asked_for_and_not_with_every_frame(opened):
 
 def test_nothing_moves_by_itself_for_readers_who_want_less_motion(opened):
     page = opened(explorer(), reduced_motion="reduce")
-    page.clock.install()
+    hold_the_clock(page)
     button = page.get_by_role("button")
     for n in (1, 2, 3, 4, 0):
         assert button.text_content() == "Next"
@@ -135,7 +144,7 @@ def test_nothing_moves_by_itself_for_readers_who_want_less_motion(opened):
         page.clock.run_for(5 * FRAME)
         assert state(page) == at(n)
     page.emulate_media(reduced_motion="no-preference")
-    assert button.text_content() == "Play"
+    page.get_by_role("button", name="Play").wait_for()
 
 
 def test_the_same_explorer_twice_is_two_explorers(opened):
@@ -198,13 +207,20 @@ def test_text_with_tags_stays_text(opened):
     assert page.locator("figcaption").text_content() == nasty
 
 
-def test_the_picture_takes_the_page_s_colours(opened):
-    page = opened(explorer(), theme="dark")
-    fill = "getComputedStyle(document.querySelector('svg text')).fill"
-    assert page.evaluate(fill) == "rgb(206, 214, 221)"
-    shown = page.screenshot()
-    page.evaluate("document.querySelectorAll('svg').forEach(e => e.remove())")
-    assert page.screenshot() != shown
+@pytest.mark.parametrize(
+    ("theme", "text", "page_colour"), [("light", (34, 40, 50), 255), ("dark", (206, 214, 221), 20)]
+)
+def test_text_and_exact_zeros_take_the_page_s_colours(opened, theme, text, page_colour):
+    w = np.ones((9, 9))
+    w[4, 4] = 0
+    page = opened(plotting.show(plotting.weight_image(w), alt="A hole in the middle.").html, theme=theme)
+    assert page.evaluate("getComputedStyle(document.querySelector('svg text')).fill") == f"rgb{text}"
+    box = page.locator("svg image").first.bounding_box()
+    with Image.open(io.BytesIO(page.screenshot())) as screen:
+        centre = int(box["x"] + box["width"] / 2), int(box["y"] + box["height"] / 2)
+        assert screen.getpixel(centre)[0] == page_colour
+        beside = int(centre[0] + box["width"] / 9), centre[1]
+        assert screen.getpixel(beside)[:3] == (0xD5, 0x5E, 0x00)
 
 
 def test_on_a_telephone_everything_fits_and_is_large_enough_to_touch(opened):

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -15,7 +14,6 @@ import pytest
 from matplotlib.figure import Figure
 from pictures import METHODS, curve, elements, svg_of
 
-import bregtutorial as bt
 from bregtutorial import plotting
 
 
@@ -67,7 +65,7 @@ def test_equal_figures_give_equal_bytes_also_in_another_process():
     here = {}
     exec(code, here)
     assert "<image" in here["markup"]
-    environment = {**os.environ, "PYTHONHASHSEED": "1234", "PYTHONPATH": str(Path(bt.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONHASHSEED": "1234", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", f"{code}\nprint(markup, end='')"]
     run = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert run.stdout.decode() == here["markup"]

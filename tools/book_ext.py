@@ -32,8 +32,9 @@ def find_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, sho
     """A docstring says `LinBreg` wherever it stands; the API pages list it as `bregtutorial.LinBreg`."""
     if node.get("refdomain") != "py":
         return None
-    name = f"bregtutorial.{node['reftarget'].rpartition('.')[2]}"
-    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, node["reftype"], name, node, shown)
+    python, wanted = env.get_domain("py"), node["reftarget"].rpartition(".")[2]
+    public = min((name for name in python.objects if name.rpartition(".")[2] == wanted), key=len, default=wanted)
+    return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], public, node, shown)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

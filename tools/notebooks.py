@@ -34,7 +34,8 @@ def put_setup_cell(notebook: NotebookNode) -> None:
     first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     if first < len(cells) and "import bregtutorial as bt" in cells[first].source:
         del cells[first]
-    setup = nbformat.v4.new_code_cell(SETUP, metadata={"tags": ["hide-input"]})
+    prompts = {f"code_prompt_{verb}": f"{verb.title()} the first cell: install and import" for verb in ("show", "hide")}
+    setup = nbformat.v4.new_code_cell(SETUP, metadata={"tags": ["hide-input"], "mystnb": prompts})
     setup["id"] = "setup"
     cells.insert(first, setup)
 

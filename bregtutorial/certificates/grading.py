@@ -58,6 +58,10 @@ class Verdict:
         )
 
 
+class _NoAnswerError(Exception):
+    """The reader's function has not been written yet, or forgets to return."""
+
+
 def grade(what: str, function: Callable[..., Any], properties: Iterable[Property]) -> Verdict:
     """Check the properties in order; the verdict shows the first that fails. Nothing raises: an error is a verdict too.
 
@@ -78,9 +82,20 @@ def grade(what: str, function: Callable[..., Any], properties: Iterable[Property
     Book: Foundations, "Proximal operators".
     """
     held: list[str] = []
+
+    def answer(*arguments: Any) -> Any:
+        got = function(*arguments)
+        if got is None or got is Ellipsis:
+            raise _NoAnswerError
+        return got
+
     for item in properties:
         try:
-            found = item.counterexample(function)
+            found = item.counterexample(answer)
+        except _NoAnswerError:
+            return Verdict(
+                what, tuple(held), "it returns a value", "it returned nothing", "write your code, and return."
+            )
         except Exception as error:  # whatever a reader's function does wrong belongs into the verdict
             found = f"{type(error).__name__}: {error}"
         if found is not None:
@@ -128,7 +143,7 @@ def check_equal(
                 return f"for ({arguments}) the value is {show(wanted)}, yours is {show(got)}"
         return None
 
-    return grade(what, function, [Property(f"it agrees in {len(cases)} cases", differs, hint)])
+    return grade(what, function, [Property("it agrees with the definition in every case", differs, hint)])
 
 
 def close(got: Any, wanted: Any, tolerance: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import importlib
+import math
 import os
 import shutil
 import socket
@@ -90,13 +91,12 @@ def _states_its_length(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        start = file.read(4)
-        dims = file.read(4 * start[3]) if len(start) == 4 else b""
-    length = 4 + len(dims)
-    count = 1
-    for i in range(0, len(dims), 4):
-        count *= int.from_bytes(dims[i : i + 4], "big")
-    return bool(dims) and path.stat().st_size == length + count
+        head = file.read(16)
+    n_dims = head[3] if len(head) > 3 else 4
+    if len(head) < 4 + 4 * n_dims:
+        return False
+    dims = [int.from_bytes(head[4 * i : 4 * i + 4], "big") for i in range(1, 1 + n_dims)]
+    return path.stat().st_size == 4 + 4 * n_dims + math.prod(dims)
 
 
 def _read(name: str, split: str, root: Path) -> ImageSet:
@@ -159,7 +159,8 @@ def _archives(name: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 def _construct(name: str, root: str | Path, split: str, *, download: bool) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # CIFAR's pickles are of Python 2, which numpy 2.4 deprecates at every reading
+        warnings.filterwarnings("ignore", r"dtype\(\): align")  # numpy 2.4.0 to 2.4.4, on CIFAR's pickles of Python 2
+        warnings.filterwarnings("ignore", category=DeprecationWarning)  # tarfile of Python 3.12 and 3.13
         return _torchvision(name)(root, train=split == "train", download=download)
 
 

@@ -103,7 +103,10 @@ def _open(path: Path, image_size: int, grey: bool) -> npt.NDArray[np.uint8]:
     try:
         with pil.open(path) as image:
             upright = ops.exif_transpose(image).convert("L" if grey else "RGB")
-            return np.array(ops.fit(upright, (image_size, image_size), pil.Resampling.BILINEAR))
+            side, (width, height) = min(upright.size), upright.size
+            left, top = (width - side) // 2, (height - side) // 2
+            square = upright.crop((left, top, left + side, top + side))
+            return np.array(square.resize((image_size, image_size), pil.Resampling.BILINEAR))
     except (
         OSError,
         SyntaxError,

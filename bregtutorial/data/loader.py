@@ -47,6 +47,9 @@ class Loader:
         >>> loader.epoch
         1
 
+    References:
+        Jordan (2024), "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", whose loader keeps the set on the device, too.
+
     Book: Experiments, "CIFAR-10 and ResNet-18".
     """
 

@@ -16,7 +16,7 @@ def stratified_rank(labels: npt.NDArray[np.int64], *stream: int | str) -> npt.ND
 
     Example:
         >>> stratified_rank(np.array([0, 0, 1, 1, 1, 1]), "a split", 0).round(3).tolist()
-        [0.75, 0.25, 0.875, 0.125, 0.625, 0.375]
+        [0.75, 0.25, 0.375, 0.125, 0.625, 0.875]
     """
     rank = np.empty(len(labels))
     for k in np.unique(labels):
