@@ -38,7 +38,7 @@ def to_svg(fig: Figure) -> str:
     fig.dpi = 72
     try:
         with rc_context(_SETTINGS):
-            vector = Renderer(72 * width, 72 * height, out, image_dpi=_IMAGE_DPI, metadata={"Date": None})  # type: ignore[no-untyped-call]
+            vector = Renderer(72 * width, 72 * height, out, image_dpi=_IMAGE_DPI)  # type: ignore[no-untyped-call]
             renderer: Any = MixedModeRenderer(fig, width, height, _IMAGE_DPI, vector)  # type: ignore[no-untyped-call]
             fig.draw(renderer)
             renderer.finalize()

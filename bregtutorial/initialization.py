@@ -130,8 +130,6 @@ def sparse_init_(
     """
     if not 0 < density <= 1:
         raise ValueError(f"density is the fraction of weights that survive and must be in (0, 1], got {density}")
-    if groups is not None:
-        canonical(groups)  # an unknown name fails here, also where no layer has such groups
     if isinstance(target, Tensor):
         if not target.is_floating_point():
             raise TypeError(f"sparse_init_ needs a floating-point tensor, got {target.dtype}")

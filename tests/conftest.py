@@ -80,9 +80,8 @@ class Visit:
 
     def wait_for_maths(self) -> None:
         """Wait until every formula is drawn in its fonts."""
-        self.page.wait_for_function(
-            "!document.querySelector('.math') || [...document.querySelectorAll('.math')].every(e => e.querySelector('mjx-container'))"
-        )
+        left = "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container'))"
+        self.page.wait_for_function(f"{left}.length === 0")
         self.page.evaluate("document.fonts.ready.then(() => null)")
 
 

@@ -80,9 +80,6 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf8"))
 
 
-# --- arrows ---------------------------------------------------------------------------------------------------------
-
-
 def test_every_module_has_a_level() -> None:
     unknown = {part_of(module) for module in FILES} - LEVEL.keys()
     assert not unknown, f"give {', '.join(sorted(unknown))} a line in LEVELS"
@@ -115,9 +112,6 @@ def test_the_optimizers_know_tensors_only() -> None:
     assert {part_of(name) for tree in optim for name in own_modules(tree)} == {"optim", "regularizers"}
 
 
-# --- what importing costs -------------------------------------------------------------------------------------------
-
-
 def test_importing_the_package_imports_nothing_but_torch_and_numpy() -> None:
     code = "import json, sys, torch; old = set(sys.modules); import bregtutorial\n"
     command = [sys.executable, "-W", "error", "-c", code + "print(json.dumps([*set(sys.modules) - old]))"]
@@ -136,9 +130,6 @@ def test_everything_imported_is_declared() -> None:
     foreign = {DISTRIBUTIONS.get(name, name) for name in used - sys.stdlib_module_names - {"bregtutorial"}}
     assert "torch" in foreign
     assert not foreign - declared, "pyproject.toml does not ask for it"
-
-
-# --- size -----------------------------------------------------------------------------------------------------------
 
 
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef, source: list[str]) -> int:
@@ -175,8 +166,6 @@ def test_the_size_rule_counts_code_only() -> None:
     assert not long_functions(f"def f():\n{body}")
     assert long_functions(f"def f():\n{body}    x = 2\n") == ["f (line 1) has 31 lines of code, at most 30: split it"]
 
-
-# --- habits ---------------------------------------------------------------------------------------------------------
 
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -221,9 +210,6 @@ def test_no_default_is_mutable() -> None:
 def test_the_rule_on_defaults_can_fail() -> None:
     code = "def f(x=[], *, y={}, z=dict()): ...\nlambda a=set(): a\ndef g(x=(1, 2), y=None, z='a', reg=L1()): ..."
     assert sorted(shared_defaults(ast.parse(code))) == ["[]", "dict()", "set()", "{}"]
-
-
-# --- public names ---------------------------------------------------------------------------------------------------
 
 
 def bound(tree: ast.Module) -> set[str]:

@@ -111,9 +111,6 @@ def argument_problems(member: Any) -> list[str]:
     return [] if listed == names else [f"Args are {listed}, the signature has {names}"]
 
 
-# --- the rules ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", MEMBERS)
 def test_the_first_line_is_a_sentence(name: str) -> None:
     doc = text_of(MEMBERS[name])
@@ -182,9 +179,6 @@ def test_mathematics_names_its_source(name: str) -> None:
 def test_sections_have_names_that_the_book_s_pages_know(name: str) -> None:
     headers = re.findall(r"^([A-Z]\w+):$", text_of(MEMBERS[name]), flags=re.MULTILINE)
     assert set(headers) <= set(SECTIONS)
-
-
-# --- and that each can fail -----------------------------------------------------------------------------------------
 
 
 def test_there_is_something_to_check() -> None:

@@ -55,7 +55,6 @@ def worker(rank: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.mark.timeout(120)
 def test_two_processes_are_one(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(worker, (str(tmp_path),), nprocs=2)
     both = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]

@@ -27,7 +27,9 @@ THEME = {
     *("aria-allowed-role", "aria-deprecated-role", "aria-required-children"),
 }
 PHONE = 400
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf8")
+# axe does not read MathML, so it takes a header that is a formula for an empty one
+AXE += ";axe.configure({rules: [{id: 'empty-table-header', selector: 'th:not(:has(mjx-container))'}]});"
 
 
 def soup(page: str) -> BeautifulSoup:
@@ -40,26 +42,28 @@ def failed_formulas(page: Any) -> list[str]:
     return errors + page.locator(".math:not(:has(mjx-container))").all_inner_texts()
 
 
-def barriers(page: Any, scheme: str) -> list[tuple[str, list[str]]]:
+def barriers(page: Any, scheme: str, **options: Any) -> list[tuple[str, list[str]]]:
     """What axe finds against a page, apart from what the theme brings."""
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # else colours fade, and axe meets them half-way
     page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-    found = page.evaluate("axe.run()")["violations"]
-    return [(v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in found if v["id"] not in THEME]
+    # the insides of formulas and pictures have the page's colours and a name from outside
+    scope = {"exclude": [["mjx-container > *"], [".bt-figure svg > *"]]}
+    found = page.evaluate("([scope, options]) => axe.run(scope, options)", [scope, {"preload": False, **options}])
+    return [(v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in found["violations"] if v["id"] not in THEME]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_works_for_everyone_and_without_a_network(visit, base, page):
     found = visit(f"{base}/{page}")
-    found.page.evaluate(AXE.read_text("utf8"))
     seen = {
+        "outside requests, missing files, errors": list(found.problems),
         "failed formulas": failed_formulas(found.page),
-        "barriers on light pages": barriers(found.page, "light"),
-        "barriers on dark pages": barriers(found.page, "dark"),
     }
+    found.page.evaluate(AXE)
+    seen["barriers on light pages"] = barriers(found.page, "light")
+    seen["barriers on dark pages"] = barriers(found.page, "dark", runOnly=["color-contrast"])
     found.page.set_viewport_size({"width": PHONE, "height": 800})
     seen["width on a phone"] = found.page.evaluate("document.documentElement.scrollWidth")
-    seen["outside requests, missing files, errors"] = found.problems
     assert {what: value for what, value in seen.items() if value} == {"width on a phone": PHONE}
 
 

@@ -11,9 +11,13 @@
 
   const observer = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
   function watch() {
-    document.querySelectorAll(WIDE).forEach((box) => observer.observe(box));
+    document.querySelectorAll(WIDE).forEach((box) => {
+      mark(box);
+      observer.observe(box);
+    });
   }
 
   document.addEventListener("DOMContentLoaded", watch);
+  document.fonts.addEventListener("loadingdone", watch); // the last fonts to come are those of the formulas
   window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(watch));
 })();

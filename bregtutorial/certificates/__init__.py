@@ -25,6 +25,7 @@ from bregtutorial.certificates.distances import (
     three_point_gap,
 )
 from bregtutorial.certificates.grading import Property, Verdict, check_equal, grade
+from bregtutorial.certificates.inequalities import contraction_gap, norm_descent_gap
 from bregtutorial.certificates.steps import check_duals, check_step
 from bregtutorial.certificates.subdifferential import subdifferential_gap
 
@@ -38,9 +39,11 @@ __all__ = [
     "check_prox",
     "check_step",
     "check_subgradient",
+    "contraction_gap",
     "elastic_distance",
     "grade",
     "loss_decay_gap",
+    "norm_descent_gap",
     "subdifferential_gap",
     "symmetric_distance",
     "three_point_gap",

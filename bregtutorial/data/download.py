@@ -12,7 +12,7 @@ import socket
 import tarfile
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,7 @@ def _fetch(name: str, root: Path, tier: str) -> None:
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="incomplete-", dir=root) as stage:
         for file in here:
-            target = Path(stage) / download.folder / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / download.folder / file, target)
+            _place(root / download.folder / file, root, Path(stage), shutil.copyfile)
         try:
             with _timeout():
                 _construct(name, stage, "train", download=True)
@@ -135,9 +133,13 @@ def _fetch(name: str, root: Path, tier: str) -> None:
                 f"and got: {' '.join(str(error).split()) or type(error).__name__}\n{_ways_out(name, root)}"
             ) from None
         for path in [p for p in Path(stage).rglob("*") if p.is_file() and p.name not in dict(archives)]:
-            target = root / path.relative_to(stage)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+            _place(path, Path(stage), root, os.replace)
+
+
+def _place(path: Path, old: Path, new: Path, how: Callable[[Path, Path], object]) -> None:
+    target = new / path.relative_to(old)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    how(path, target)
 
 
 def _ways_out(name: str, root: Path) -> str:
