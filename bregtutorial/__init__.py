@@ -1,4 +1,4 @@
-"""Sparse neural networks by Bregman learning: the package on which the book *bregtutorial* is built.
+r"""Sparse neural networks by Bregman learning: the package on which the book *bregtutorial* is built.
 
     >>> import bregtutorial as bt
     >>> model = bt.models.mlp((784, 200, 80, 10))
@@ -10,18 +10,18 @@ Symbols, the same in code, book and plots:
 ========================  =======================  ==========================================================
 mathematics               code                     meaning
 ========================  =======================  ==========================================================
-:math:`\\theta`            ``w``                    weights
+:math:`\theta`            ``w``                    weights
 :math:`v`                 ``dual``                 dual variable, a subgradient of the elastic net at ``w``
-:math:`\\tau`              ``lr``                   step size
-:math:`\\lambda`           ``lam``                  strength of the regularizer
-:math:`\\delta`            ``delta``                parameter of the elastic net :math:`J+\\|w\\|^2/(2\\delta)`
-:math:`\\beta`             ``momentum``, ``betas``  momentum, Adam's two averages
+:math:`\tau`              ``lr``                   step size
+:math:`\lambda`           ``lam``                  strength of the regularizer
+:math:`\delta`            ``delta``                parameter of the elastic net :math:`J+\|w\|^2/(2\delta)`
+:math:`\beta`             ``momentum``, ``betas``  momentum, Adam's two averages
 :math:`J`                 ``reg``                  convex regularizer
 :math:`r`                 ``density``              fraction of non-zeros; *sparsity* is 1 - density
 ========================  =======================  ==========================================================
 """
 
-from bregtutorial import certificates, data, explore, models, optim, plotting
+from bregtutorial import certificates, data, explore, models, optim, plotting, reference
 from bregtutorial.data import load_dataset
 from bregtutorial.initialization import sparse_init_
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD

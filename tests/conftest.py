@@ -82,7 +82,8 @@ class Visit:
         """Wait until every formula is drawn in its fonts."""
         left = "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container'))"
         self.page.wait_for_function(f"{left}.length === 0")
-        self.page.evaluate("document.fonts.ready.then(() => null)")
+        drawn = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.page.evaluate(f"{drawn}.then(() => document.fonts.ready).then(() => {drawn})")
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ import pytest
 import bregtutorial
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "bregtutorial"
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
+    for path in sorted((ROOT / "bregtutorial").rglob("*.py"))
 }
 # Lowest first. A part imports only from lines above its own, and from itself.
 LEVELS = (
@@ -28,7 +27,7 @@ LEVELS = (
     ("layers", "regularizers"),
     ("initialization", "models", "data"),
     ("optim", "sparsity", "parameter_groups"),
-    ("schedules", "multilevel", "compaction", "cost", "reference", "certificates"),
+    ("schedules", "multilevel", "compaction", "cost", "reference", "certificates", "inverse_scale_space"),
     ("training", "checkpoint"),
     ("recipes", "results"),
     ("plotting",),  # with the private modules beside it: _svg, _palette, ...
@@ -39,7 +38,8 @@ LEVELS = (
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 MAX_FILE, MAX_FUNCTION = 250, 30
 # import name -> the requirement that brings it, where they differ
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "IPython": "ipywidgets", "cycler": "matplotlib", "PIL": "matplotlib"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "scipy": "scikit-learn", "IPython": "ipywidgets"}
+DISTRIBUTIONS |= dict.fromkeys(("cycler", "PIL"), "matplotlib")
 
 
 def part_of(module: str) -> str:

@@ -30,8 +30,18 @@ class Counted:
         return torch._dynamo.lookup_backend(self.name)(module, inputs)
 
 
+def limit() -> int:
+    """Graphs that a run with a schedule may need; old versions of torch take every float for a constant."""
+    torch._dynamo.reset()
+    counted = Counted("aot_eager")
+    times = torch.compile(lambda x, s: x * s, backend=counted)
+    for k in range(STEPS):
+        times(torch.ones(2), 0.1 * k)
+    return 3 if counted.graphs <= 2 else STEPS + 1
+
+
 def compare(case: Case, reg: Regularizer, backend: str, changes: dict[str, float], **options: Any) -> int:
-    """Run both, compare weights and states after every step, return the number of graphs, which a graph break raises."""
+    """Run both, compare weights and states after every step; return the number of graphs, more after a graph break."""
     torch._dynamo.reset()
     counted, runs = Counted(backend), []
     for compiled in (False, True):
@@ -59,7 +69,7 @@ def compare(case: Case, reg: Regularizer, backend: str, changes: dict[str, float
 @pytest.mark.parametrize("case", [c for c in CASES if "maximize" not in c.desc], ids=str)
 def test_a_compiled_step_is_one_graph_and_a_scheduled_rate_costs_one_more(case: Case, backend: str) -> None:
     assert compare(case, L1(), backend, {}) == 1
-    assert compare(case, L1(), backend, {"lr": 0.1, "lam": 0.2}) <= 3
+    assert compare(case, L1(), backend, {"lr": 0.1, "lam": 0.2}) <= limit()
 
 
 @pytest.mark.parametrize(
@@ -68,13 +78,13 @@ def test_a_compiled_step_is_one_graph_and_a_scheduled_rate_costs_one_more(case: 
 def test_every_regularizer_compiles_into_one_graph(reg: Regularizer) -> None:
     assert compare(CASES[0], reg, "aot_eager", {}) == 1
     if reg != Zero():  # which ignores lam, and there is no reason to schedule it
-        assert compare(CASES[0], reg, "aot_eager", {"lam": 0.2}) <= 3
+        assert compare(CASES[0], reg, "aot_eager", {"lam": 0.2}) <= limit()
 
 
 @pytest.mark.parametrize("case", [CASES[0], CASES[3]], ids=str)
 def test_multi_tensor_kernels_and_tensor_rates_compile_into_one_graph(case: Case) -> None:
     assert compare(case, L1(), "aot_eager", {}, foreach=True) == 1
-    assert compare(case, L1(), "aot_eager", {"lam": 0.2}, foreach=True) <= 3
+    assert compare(case, L1(), "aot_eager", {"lam": 0.2}, foreach=True) <= limit()
     assert compare(case, L1(), "aot_eager", {}, lr=torch.tensor(0.1, dtype=torch.float64)) <= 2
 
 

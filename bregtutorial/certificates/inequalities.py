@@ -1,6 +1,6 @@
 r"""Inequalities between successive Bregman distances to a minimiser: right minus left side, so never negative.
 
-They take numbers, not tensors: the means that the theorems speak of are the caller's to form.
+They take numbers, the means that the theorems speak of, or arrays of numbers, entry by entry.
 
 Book: Algorithms, "Convergence".
 """
