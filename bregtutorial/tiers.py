@@ -41,6 +41,8 @@ def one_of(argument: str, value: str, options: Iterable[str]) -> str:
         >>> one_of("split", "tset", ("train", "test"))
         Traceback (most recent call last):
         ValueError: split must be one of 'train', 'test', got 'tset'; did you mean 'test'?
+
+    Book: Foundations, "A first sparse network".
     """
     names = tuple(options)
     if value in names:

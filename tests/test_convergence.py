@@ -68,7 +68,7 @@ def mean_decay_gap(problem: Problem, here: Pair, ahead: list[Pair], lr: float, c
 def test_theorem_2_holds_in_the_mean(c: float) -> None:
     for here, ahead, lr in noisy_steps(SPARSE, lambda k: 1 / (DELTA * SPARSE.smooth), 60):
         assert mean_decay_gap(SPARSE, here, ahead, lr, c, 1 / (2 * c)) >= -1e-12
-        assert mean_decay_gap(SPARSE, here, ahead, lr, 0.0, 1.0) >= -1e-12  # with E<xi, move> bounded by the noise-free step
+        assert mean_decay_gap(SPARSE, here, ahead, lr, 0.0, 1.0) >= -1e-12  # a second form
 
 
 def test_theorem_2_has_no_room_for_one_percent_less_noise() -> None:

@@ -34,7 +34,7 @@ def limit() -> int:
     """Graphs that a run with a schedule may need; old versions of torch take every float for a constant."""
     torch._dynamo.reset()
     counted = Counted("aot_eager")
-    times = torch.compile(lambda x, s: x * s, backend=counted)
+    times = torch.compile(lambda x, s: x * (2.0 * s), backend=counted)
     for k in range(STEPS):
         times(torch.ones(2), 0.1 * k)
     return 3 if counted.graphs <= 2 else STEPS + 1

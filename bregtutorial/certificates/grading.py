@@ -21,6 +21,8 @@ class Property:
         text: the property as a statement.
         counterexample: looks for a case that violates it and describes it in a line; ``None`` if there is none.
         hint: where to look if it fails.
+
+    Book: Foundations, "Proximal operators".
     """
 
     text: str
@@ -38,6 +40,8 @@ class Verdict:
         failed: the property that did not, or ``""``.
         counterexample: a case that shows it.
         hint: where to look.
+
+    Book: Foundations, "Proximal operators".
     """
 
     what: str
