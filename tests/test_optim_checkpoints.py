@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import CONV2D, Case, draw, each_case, each_reg, start
 from torch.optim import lr_scheduler
 
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.regularizers import L1, GroupL2, Regularizer, SparseGroupL2
-from tests.optim_table import CONV2D, Case, draw, each_case, each_reg, start
 
 SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "none": lambda opt: None,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import CASES, Case, draw
 
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, Regularizer, SparseGroupL2, Zero
-from tests.optim_table import CASES, Case, draw
 
 pytestmark = pytest.mark.skipif(
     not torch._dynamo.is_dynamo_supported(), reason="this build of torch does not compile on this version of Python"

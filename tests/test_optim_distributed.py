@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import draw
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from bregtutorial.optim import AdaBreg, LinBreg
 from bregtutorial.regularizers import L1, GroupL2
-from tests.optim_table import draw
 
 pytestmark = pytest.mark.skipif(
     not (distributed.is_available() and distributed.is_gloo_available()), reason="this build of torch has no gloo"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import Case, draw, each_case
 from torch import Tensor
 
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, SparseGroupL2
-from tests.optim_table import Case, draw, each_case
 
 OPTIMIZERS = [LinBreg, AdaBreg, ProxSGD]
 each_optimizer = pytest.mark.parametrize("cls", OPTIMIZERS, ids=lambda c: c.__name__)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import CONV2D, Case, draw, each_dual_case, each_reg, start
 
 from bregtutorial.optim import LinBreg
 from bregtutorial.reference import shrink
 from bregtutorial.regularizers import L1, GroupL2, Regularizer, Zero
-from tests.optim_table import CONV2D, Case, draw, each_dual_case, each_reg, start
 
 
 def trained(case: Any, reg: Regularizer, steps: int = 5, **options: Any) -> tuple[Any, torch.nn.Parameter]:

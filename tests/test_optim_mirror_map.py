@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import CONV2D, MATRIX, REGS, draw, each_reg, start, violation
 from torch import Tensor
 
 from bregtutorial.optim import LinBreg
 from bregtutorial.reference import members
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, SparseGroupL2
-from tests.optim_table import CONV2D, MATRIX, REGS, draw, each_reg, start, violation
 
 LAM = 0.4
 each_delta = pytest.mark.parametrize("delta", [0.25, 1.0, 5.0])

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import draw
 from torch import Tensor
 
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.regularizers import L1, GroupL2, Regularizer, SparseGroupL2, Zero
-from tests.optim_table import draw
 
 each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import CONV2D, Case, draw, each_case, each_reg, slow_run, start
 from torch import Tensor
 
 from bregtutorial.optim import LinBreg, ProxSGD
 from bregtutorial.regularizers import L1, GroupL2, Regularizer, SparseGroupL2, Zero
-from tests.optim_table import CONV2D, Case, draw, each_case, each_reg, slow_run, start
 
 
 @each_case

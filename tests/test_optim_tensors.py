@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from optim_table import CONV2D, Case, draw, each_case, each_reg, one_step, start
 from torch import Tensor
 from torch.optim import lr_scheduler
 
 from bregtutorial.regularizers import L1, GroupL2, Nuclear, Regularizer
-from tests.optim_table import CONV2D, Case, draw, each_case, each_reg, one_step, start
 
 
 @each_case

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import draw
 from torch import Tensor
 
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, Regularizer, SparseGroupL2
-from tests.optim_table import draw
 
 
 @dataclass(frozen=True)

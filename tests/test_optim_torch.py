@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from optim_table import CONV2D, Case, draw, each_case, one_step
 from torch import Tensor
 
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.regularizers import L1, Zero
-from tests.optim_table import CONV2D, Case, draw, each_case, one_step
 
 
 @each_case

@@ -8,10 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-
-from bregtutorial.reference import members, shrink
-from bregtutorial.regularizers import L1, GroupL2, Nuclear, SparseGroupL2
-from tests.optim_table import (
+from optim_table import (
     CONV2D,
     MATRIX,
     draw,
@@ -23,6 +20,9 @@ from tests.optim_table import (
     slow_prox,
     violation,
 )
+
+from bregtutorial.reference import members, shrink
+from bregtutorial.regularizers import L1, GroupL2, Nuclear, SparseGroupL2
 
 each_t = pytest.mark.parametrize("t", [0.0, 0.4, 1e6])
 TOL = 1e-10

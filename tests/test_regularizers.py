@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from optim_table import PAIRS, draw, each_reg_and_shape, feasible, point, violation
 
 from bregtutorial import regularizers
 from bregtutorial.reference import members
 from bregtutorial.regularizers import GroupL2, L1NonNegative, Nuclear, Regularizer, SparseGroupL2, Zero, describe
-from tests.optim_table import PAIRS, draw, each_reg_and_shape, feasible, point, violation
 
 TOL = 1e-10
 

@@ -1,0 +1,87 @@
+"""What `pip install bregtutorial` gives: a complete wheel, and a chapter that needs nothing but it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTER = ROOT / "book" / "1-foundations" / "a-first-sparse-network.ipynb"
+SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "bregtutorial").rglob("*.py"))
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command without this repository on Python's path; its output is the message if it fails."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "COV_"))}
+    done = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from a copy of what git would hold: setuptools leaves traces where it works."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    for name in (*SOURCES, "bregtutorial/py.typed", "pyproject.toml", "README.md", "LICENSE"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", built, source, cwd=built)
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory) -> Path:
+    """A fresh environment with the wheel; its dependencies are this environment's."""
+    home = tmp_path_factory.mktemp("venv")
+    run(sys.executable, "-m", "venv", home, cwd=home)
+    python = home / "bin" / "python"
+    run(python, "-m", "pip", "install", "--no-deps", "--no-index", wheel, cwd=home)
+    packages = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=home).strip()
+    # only the folder itself: what an editable install has put into .pth files there stays out
+    Path(packages, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return python
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    code = [name for name in names if ".dist-info/" not in name]
+    assert sorted(code) == sorted([*SOURCES, "bregtutorial/py.typed"])
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_wheel_says_what_it_needs(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
+    assert "Requires-Python: >=3.11" in metadata
+    assert "Requires-Dist: torch>=" in metadata
+    assert "License-Expression: MIT" in metadata
+
+
+def test_installed_package_imports_everywhere(python, tmp_path):
+    code = "import bregtutorial as bt, pathlib; print(pathlib.Path(bt.__file__).parents[1]); [getattr(bt, n) for n in bt.__all__]"
+    assert run(python, "-c", code, cwd=tmp_path).strip() == str(site_packages(python, tmp_path))
+
+
+def test_chapter_runs_alone_against_the_installed_package(python, tmp_path):
+    notebook = nbformat.read(CHAPTER, as_version=4)
+    notebook.cells.append(new_code_cell("print(bt.__file__)"))
+    nbformat.write(notebook, tmp_path / "chapter.ipynb")
+    execute = "import nbclient, nbformat; nb = nbformat.read('chapter.ipynb', 4); nbclient.NotebookClient(nb).execute(); nbformat.write(nb, 'done.ipynb')"
+    run(python, "-m", "ipykernel", "install", "--sys-prefix", cwd=tmp_path)
+    run(python, "-c", execute, cwd=tmp_path)
+    last = nbformat.read(tmp_path / "done.ipynb", as_version=4).cells[-1]
+    assert last.outputs[0].text.startswith(str(site_packages(python, tmp_path)))
+
+
+def site_packages(python: Path, cwd: Path) -> Path:
+    return Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=cwd).strip())
