@@ -10,11 +10,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor
-
-import bregtutorial as bt
-from bregtutorial import certificates as cert
-from tests.quadratics import (
+from quadratics import (
     DELTA,
     LAM,
     NOISES,
@@ -29,6 +25,10 @@ from tests.quadratics import (
     noisy_steps,
     vector,
 )
+from torch import Tensor
+
+import bregtutorial as bt
+from bregtutorial import certificates as cert
 
 
 def decay_gaps(problem: Problem, factor: float, start: Tensor, claimed: float = 1.0) -> list[float]:
