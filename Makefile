@@ -11,7 +11,8 @@ PACKAGE := $(call files,bregtutorial results)
 BOOK    := $(call files,book) _config.yml _toc.yml
 CHAPTER := $(filter %.ipynb,$(BOOK))
 TOOLS   := $(call files,tools)
-OTHER   := $(call files,tests benchmarks) Makefile README.md pyproject.toml environment.yml constraints.txt
+OTHER   := $(call files,tests benchmarks .ci .github) $(wildcard *.md) Makefile LICENSE CITATION.cff pyproject.toml \
+           environment.yml constraints.txt
 
 export PYTHONHASHSEED = 0
 export OMP_NUM_THREADS ?= 1
@@ -40,11 +41,16 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 	@$(PY) -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[book,test,dev]'
 	@touch $@
 
-# Makes do not see a file that went away, nor a changed variable: this list is rewritten only if it differs.
+# make does not see that a file went away, nor that a variable changed: these lists are rewritten only if they differ.
+INPUTS = tier=$(TIER) data=$(BREGTUTORIAL_DATA) $(PACKAGE) $(BOOK) $(TOOLS)
 _build/.inputs: FORCE
 	@mkdir -p _build
-	@printf '%s\n' tier=$(TIER) data=$(BREGTUTORIAL_DATA) $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) | cmp -s - $@ \
-	  || printf '%s\n' tier=$(TIER) data=$(BREGTUTORIAL_DATA) $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) > $@
+	@printf '%s\n' $(INPUTS) | cmp -s - $@ || printf '%s\n' $(INPUTS) > $@
+
+_build/.inputs-test: FORCE
+	@mkdir -p _build
+	@printf '%s\n' browser=$(BREGTUTORIAL_REQUIRE_BROWSER) $(OTHER) | cmp -s - $@ \
+	  || printf '%s\n' browser=$(BREGTUTORIAL_REQUIRE_BROWSER) $(OTHER) > $@
 
 # --- book ----------------------------------------------------------------------------------------------------------
 # The cache of executed chapters is keyed on their code alone: a changed package or environment must empty it.
@@ -83,7 +89,7 @@ notebooks-test: $(VENV)/.stamp
 site: _build/.stamp-book
 	$(PYTEST) --dist=load tests/test_site.py $(ARGS)
 
-_build/.stamp-test: $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) $(VENV)/.stamp _build/.inputs
+_build/.stamp-test: $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) $(VENV)/.stamp _build/.inputs _build/.inputs-test
 	@$(MAKE) --no-print-directory check
 
 test: _build/.stamp-test
@@ -100,7 +106,7 @@ notebooks: $(VENV)/.stamp
 	$(PY) tools/notebooks.py --write --jobs $(JOBS) $(ARGS)
 
 clean:
-	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis .coverage*
 
 distclean: clean
 	rm -rf $(VENV) *.egg-info

@@ -207,6 +207,7 @@ def test_chapter(path):
 
 def test_contents_list_every_chapter_and_nothing_else():
     assert CHAPTERS
+    assert len(ENTRIES) == len(set(ENTRIES)), "_toc.yml lists something twice"
     files = {str(path.relative_to(ROOT).with_suffix("")) for path in CHAPTERS}
     assert files <= set(ENTRIES), "a chapter is not in _toc.yml"
     lost = [entry for entry in ENTRIES if not any((ROOT / f"{entry}.{kind}").exists() for kind in ("ipynb", "md"))]

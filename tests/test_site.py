@@ -37,9 +37,9 @@ def soup(page: str) -> BeautifulSoup:
 
 
 def failed_formulas(page: Any) -> list[str]:
-    """Formulas that MathJax could not read, and those that it did not find."""
-    errors = page.locator("mjx-merror, [data-mjx-error]").all_inner_texts()
-    return errors + page.locator(".math:not(:has(mjx-container))").all_inner_texts()
+    """Formulas that MathJax could not read, macros that it does not know (it prints them red), formulas it missed."""
+    bad = "mjx-merror, [data-mjx-error], mjx-container [style*='color: red'], .math:not(:has(mjx-container))"
+    return page.locator(bad).evaluate_all("found => found.map(e => e.closest('.math, mjx-container').textContent)")
 
 
 def barriers(page: Any, scheme: str, **options: Any) -> list[tuple[str, list[str]]]:
