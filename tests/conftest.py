@@ -111,7 +111,8 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
         page.on("requestfailed", lambda r: problems.append(f"failed: {r.url}"))
         page.goto(address, wait_until="load")
         found = Visit(page, problems)
-        found.wait_for_maths()
+        if options.get("java_script_enabled", True):  # without scripts no formula is drawn and no frame is announced
+            found.wait_for_maths()
         return found
 
     yield go
