@@ -4,8 +4,9 @@
   const WIDE = ".bd-article :is(div.math, mjx-container, pre, .cell_output, .pst-scrollable-table-container)";
 
   function mark(box) {
-    const scrolls = box.scrollWidth > box.clientWidth && /auto|scroll/.test(getComputedStyle(box).overflowX);
-    if (scrolls) box.tabIndex = 0;
+    const hidden = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("bt-scrolls", hidden > 2); // formulas have fractions of a pixel
+    if (hidden > 0 && /auto|scroll/.test(getComputedStyle(box).overflowX)) box.tabIndex = 0;
     else if (box.tabIndex === 0) box.removeAttribute("tabindex");
   }
 
