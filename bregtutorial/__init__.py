@@ -21,7 +21,7 @@ mathematics               code                     meaning
 ========================  =======================  ==========================================================
 """
 
-from bregtutorial import certificates, data, explore, models, optim, plotting, reference
+from bregtutorial import certificates, cost, data, explore, models, optim, plotting, reference
 from bregtutorial.data import load_dataset
 from bregtutorial.initialization import sparse_init_
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
@@ -41,6 +41,7 @@ __all__ = [
     "SparseGroupL2",
     "Zero",
     "certificates",
+    "cost",
     "data",
     "density",
     "explore",
