@@ -26,7 +26,7 @@ LEVELS = (
     ("groups", "tables", "tiers"),
     ("layers", "regularizers"),
     ("initialization", "models", "data"),
-    ("optim", "sparsity", "parameter_groups"),
+    ("optim", "sparsity", "parameter_groups", "wiring"),
     ("schedules", "multilevel", "compaction", "cost", "reference", "certificates", "inverse_scale_space"),
     ("training", "checkpoint"),
     ("recipes", "results"),
