@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH = 1
 export JUPYTER_PLATFORM_DIRS = 1
 
-.PHONY: help book test check lint unit notebooks-test site notebooks clean distclean FORCE
+.PHONY: help book test check lint unit notebooks-test site notebooks bench clean distclean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make check      the same, always"
 	@echo "make lint | unit | notebooks-test | site      one part of it;  ARGS='-k prox -x' goes to pytest"
 	@echo "make notebooks  put the first cell and fresh outputs into the chapters, for committing"
+	@echo "make bench      time everything that a page gives times of, on a machine that does nothing else"
 	@echo "make clean      remove what was built;  make distclean removes .venv too"
 	@echo "options: PYTHON=python3.12 JOBS=4 BREGTUTORIAL_TIER=quick|colab|full"
 
@@ -104,6 +105,11 @@ check:
 # --- upkeep --------------------------------------------------------------------------------------------------------
 notebooks: $(VENV)/.stamp
 	$(PY) tools/notebooks.py --write --jobs $(JOBS) $(ARGS)
+
+# Alone on the machine, one after the other; each writes results/benchmarks/<name>.json and the tables of the README.
+bench: $(VENV)/.stamp
+	@for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
+	  echo "== $$script"; $(PY) $$script $(ARGS) || exit 1; done
 
 clean:
 	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis .coverage*

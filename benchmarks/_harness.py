@@ -1,0 +1,146 @@
+"""What all benchmarks share: alternatives timed side by side, a JSON record, and the tables that the docs show of it.
+
+    rows = compare({"old": f, "new": g}, rounds=15)       # seconds and ratios to the first, medians
+    record("name", {"main": (COLUMNS, rows)})             # results/benchmarks/name.json, and the docs follow
+
+A page shows a table between ``<!-- benchmark:name/main -->`` and ``<!-- end -->``; ``python benchmarks/_harness.py``
+writes them all anew, and a test compares them with the records.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from bregtutorial.cost import timings
+from bregtutorial.tables import format_table
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDS = ROOT / "results" / "benchmarks"
+DOCS = (ROOT / "README.md",)
+MARK = re.compile(r"(<!-- benchmark:([\w-]+)/([\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
+
+Row = dict[str, Any]
+Columns = Mapping[str, str]  # title of a column -> how its numbers are written: a format, or "" for text
+
+
+def compare(alternatives: Mapping[str, Callable[[], Any]], *, rounds: int = 15, label: str = "variant") -> list[Row]:
+    """A row for each alternative: median milliseconds, and the median over the rounds of its time / the first one's."""
+    samples = timings(alternatives, rounds=rounds)
+    first = next(iter(samples.values()))
+    return [
+        {
+            label: name,
+            "ms": 1e3 * median(times),
+            "ratio": median(a / b for a, b in zip(times, first, strict=True)),
+            "slowest ms": 1e3 * max(times),
+        }
+        for name, times in samples.items()
+    ]
+
+
+def options(about: str | None, argv: Sequence[str] | None = None, **defaults: Any) -> argparse.Namespace:
+    """The arguments of every benchmark, and one more for each keyword; sets the number of threads."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="turns of every alternative; the median counts")
+    parser.add_argument("--threads", type=int, default=1)
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    found = parser.parse_args(argv)
+    torch.set_num_threads(found.threads)
+    return found
+
+
+def record(name: str, tables: Mapping[str, tuple[Columns, list[Row]]], **facts: Any) -> Path:
+    """Write ``results/benchmarks/<name>.json``, print its tables and put them into the docs.
+
+    Columns that a table does not name stay in the record. ``facts`` are numbers beside the tables.
+    """
+    content = {
+        "name": name,
+        **provenance(),
+        **facts,
+        "tables": {key: {"columns": dict(columns), "rows": rows} for key, (columns, rows) in tables.items()},
+    }
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    path = RECORDS / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n", "utf8")
+    for key in tables:
+        print(f"\n{name}/{key}: {content['machine']['device']}, {content['threads']} threads", flush=True)
+        print(format_table(*cells(content, key)))
+    for doc in DOCS:
+        doc.write_text(fill(doc.read_text("utf8")), "utf8")
+    return path
+
+
+def provenance() -> dict[str, Any]:
+    """Where, when and with what: machine, threads, versions, revision, command."""
+    changed = git("status", "--porcelain", "--", "bregtutorial", "benchmarks")
+    gpu = torch.cuda.is_available()
+    return {
+        "command": "python " + shlex.join(os.path.relpath(a, ROOT) if a == sys.argv[0] else a for a in sys.argv),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "revision": (git("rev-parse", "HEAD") or "unknown") + ("+changes" if changed else ""),
+        "machine": {
+            "device": torch.cuda.get_device_name() if gpu else "CPU",
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+        },
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("torch", "numpy", "bregtutorial")},
+        },
+    }
+
+
+def git(*arguments: str) -> str:
+    """What git prints; nothing outside of a repository."""
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.+)$", info.read_text("utf8"), flags=re.MULTILINE) if info.exists() else []
+    return f"{names[0] if names else platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def load(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((RECORDS / f"{name}.json").read_text("utf8"))
+    return content
+
+
+def cells(content: Mapping[str, Any], table: str) -> tuple[list[str], list[list[str]]]:
+    """Header and body of a table as text."""
+    columns, rows = content["tables"][table]["columns"], content["tables"][table]["rows"]
+    body = [["–" if row.get(c) is None else format(row[c], how) for c, how in columns.items()] for row in rows]
+    return list(columns), body
+
+
+def markdown(content: Mapping[str, Any], table: str) -> str:
+    header, body = cells(content, table)
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def fill(text: str) -> str:
+    """The text with every marked table written anew from its record."""
+    return MARK.sub(lambda m: f"{m[1]}{markdown(load(m[2]), m[3])}\n{m[4]}", text)
+
+
+if __name__ == "__main__":
+    for page in DOCS:
+        page.write_text(fill(page.read_text("utf8")), "utf8")
