@@ -21,13 +21,27 @@ mathematics               code                     meaning
 ========================  =======================  ==========================================================
 """
 
-from bregtutorial import certificates, cost, data, explore, models, optim, plotting, reference
+from bregtutorial import (
+    certificates,
+    checkpoint,
+    cost,
+    data,
+    explore,
+    models,
+    optim,
+    plotting,
+    quality,
+    reference,
+    training,
+)
 from bregtutorial.data import load_dataset
 from bregtutorial.initialization import sparse_init_
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.parameter_groups import parameter_groups
+from bregtutorial.processes import distributed
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, SparseGroupL2, Zero
 from bregtutorial.sparsity import density, sparsity_report
+from bregtutorial.training import evaluate, fit
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,16 +55,22 @@ __all__ = [
     "SparseGroupL2",
     "Zero",
     "certificates",
+    "checkpoint",
     "cost",
     "data",
     "density",
+    "distributed",
+    "evaluate",
     "explore",
+    "fit",
     "load_dataset",
     "models",
     "optim",
     "parameter_groups",
     "plotting",
+    "quality",
     "reference",
     "sparse_init_",
     "sparsity_report",
+    "training",
 ]

@@ -23,12 +23,12 @@ FILES = {
 }
 # Lowest first. A part imports only from lines above its own, and from itself.
 LEVELS = (
-    ("groups", "tables", "tiers"),
+    ("groups", "quality", "tables", "tiers", "checkpoint", "processes"),
     ("layers", "regularizers"),
     ("initialization", "models", "data"),
     ("optim", "sparsity", "parameter_groups", "wiring"),
     ("schedules", "multilevel", "compaction", "cost", "reference", "certificates", "inverse_scale_space"),
-    ("training", "checkpoint"),
+    ("training",),
     ("recipes",),
     ("results",),
     ("runs",),

@@ -1,0 +1,113 @@
+"""Files that are written whole or not at all, and that say so when they were damaged later.
+
+A checkpoint is an ordinary file of ``torch.save``, which is a zip archive with a checksum (CRC-32) of every tensor.
+``torch.load`` does not look at the checksums; :func:`load` does, so a flipped bit is an error and not a wrong weight.
+
+Book: Frontiers, "Scaling out".
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["DamagedCheckpointError", "load", "save"]
+
+
+class DamagedCheckpointError(RuntimeError):
+    """A checkpoint that is cut short or altered: its checksums do not agree.
+
+    Example:
+        >>> issubclass(DamagedCheckpointError, RuntimeError)
+        True
+
+    Book: Frontiers, "Scaling out".
+    """
+
+
+def save(path: str | os.PathLike[str], state: Any) -> None:
+    """Write ``state`` to a file whole or not at all: whatever happens, ``path`` holds its old content or the new.
+
+    The bytes go to a temporary file in the same folder and onto the disk (fsync); then the file takes its name, which
+    is one step for the file system.
+
+    Args:
+        path: the file; its folder must exist.
+        state: tensors, numbers, strings, and lists, tuples and dicts of them.
+
+    Raises:
+        OSError: the disk is full, or the folder refuses; the error names the file, and an old one is still there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/run.pt", {"weights": torch.ones(2), "epoch": 3})
+        ...     load(f"{folder}/run.pt")
+        {'weights': tensor([1., 1.]), 'epoch': 3}
+
+    Book: Frontiers, "Scaling out".
+    """
+    path, buffer = Path(path), io.BytesIO()
+    torch.save(state, buffer)  # in memory first: what can fail below is the disk alone, and says so as an OSError
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        kept = f"; {path} is as it was" if path.exists() else ""
+        raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror}{kept}", str(path)) from error
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a file of :func:`save` with ``weights_only=True``, after checking its checksums; tensors are on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedCheckpointError: the file was cut short or altered after it was written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "run.pt")
+        ...     save(path, torch.zeros(100))
+        ...     _ = path.write_bytes(path.read_bytes()[:-1])
+        ...     load(path)
+        Traceback (most recent call last):
+        bregtutorial.checkpoint.DamagedCheckpointError: ...run.pt is damaged: File is not a zip file
+
+    Book: Frontiers, "Scaling out".
+    """
+    raw = io.BytesIO(Path(path).read_bytes())
+    try:
+        with zipfile.ZipFile(raw) as archive:
+            broken = archive.testzip()
+    except Exception as error:  # bytes without meaning raise nearly every kind of error
+        raise DamagedCheckpointError(f"{path} is damaged: {error}") from error
+    if broken is not None:
+        raise DamagedCheckpointError(f"{path} is damaged: the checksum of {broken} does not agree")
+    raw.seek(0)
+    try:
+        return torch.load(raw, map_location="cpu", weights_only=True)
+    except RuntimeError as error:  # the archive's own bookkeeping, which has no checksum
+        raise DamagedCheckpointError(f"{path} is damaged: {error}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the new name itself on the disk; Windows cannot, and does not need it."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

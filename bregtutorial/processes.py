@@ -1,0 +1,127 @@
+"""Several processes that train one network together: which of them is this, and the little that they tell each other.
+
+Started by ``torchrun --nproc-per-node 4 script.py``, which puts rank and number of the processes into the environment.
+
+Book: Frontiers, "Scaling out".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed as dist
+
+__all__ = ["Process", "distributed"]
+
+
+@dataclass(frozen=True)
+class Process:
+    """One of the processes that train together.
+
+    Attributes:
+        rank: its number, from 0.
+        world_size: how many there are.
+        device: where it computes.
+
+    Book: Frontiers, "Scaling out".
+    """
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+
+@contextmanager
+def distributed(device: str | torch.device | None = None, *, timeout: float = 600.0) -> Iterator[Process]:
+    """Join the other processes that ``torchrun`` started; alone, be the only one.
+
+    GPUs speak NCCL, CPUs gloo.
+
+    Args:
+        device: ``"cuda"`` (one GPU a process) or ``"cpu"``; default: a GPU if there is one.
+        timeout: seconds that a process waits for the others before it gives up, so that no death goes unnoticed.
+
+    Yields:
+        This process: give ``rank`` and ``world_size`` to the loaders, and put the model on ``device``.
+
+    Raises:
+        ValueError: there are more processes on this machine than GPUs.
+
+    Example:
+        >>> with distributed("cpu") as here:
+        ...     print(here.rank, here.world_size)
+        0 1
+
+    Book: Frontiers, "Scaling out".
+    """
+    rank, local, world = (int(os.environ.get(k, d)) for k, d in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1)))
+    place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    if place.type == "cuda":
+        if local >= torch.cuda.device_count():
+            found = torch.cuda.device_count()
+            raise ValueError(
+                f"process {local} needs a GPU of its own, found {found}: start torchrun with fewer processes"
+            )
+        place = torch.device("cuda", local)
+        torch.cuda.set_device(place)
+    if world == 1:
+        yield Process(0, 1, place)
+        return
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+    try:
+        yield Process(rank, world, place)
+    finally:
+        dist.destroy_process_group()
+
+
+def _joined() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """Number of this process, 0 if it is alone."""
+    return dist.get_rank() if _joined() else 0
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if _joined() else 1
+
+
+def total(numbers: Sequence[float]) -> list[float]:
+    """Sum every number over the processes; all get the result."""
+    if world_size() == 1:
+        return list(numbers)
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+    dist.all_reduce(sums)
+    return list(sums.tolist())
+
+
+def gather(thing: Any) -> list[Any]:
+    """What every process has under this name, by rank; all get the list."""
+    things = [thing] * world_size()
+    if world_size() > 1:
+        dist.all_gather_object(things, thing)
+    return things
+
+
+def share(thing: Any) -> Any:
+    """What process 0 has, for all of them."""
+    things = [thing]
+    if world_size() > 1:
+        dist.broadcast_object_list(things)
+    return things[0]
+
+
+def share_buffers(model: torch.nn.Module) -> None:
+    """Give every process the buffers of process 0, such as the running statistics of batch normalisation."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)

@@ -1,0 +1,83 @@
+"""One optimizer step on one batch: forward under autocast, backward, clip, step, schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from bregtutorial import processes
+from bregtutorial.training.evaluation import Measure, autocast, device_of, place
+
+
+class Step:
+    """What :func:`bregtutorial.fit` does with a batch.
+
+    Args:
+        model: the network, bare: for several processes it is wrapped here.
+        optimizer: one of ``torch.optim`` or of this package; where it has a ``network``, that one is trained.
+        measures: the loss, then the metrics.
+        schedules: stepped after every step that the optimizer took.
+        precision, channels_last, compile, clip: as in ``fit``.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Any,
+        measures: Mapping[str, Measure],
+        schedules: Sequence[Any],
+        *,
+        precision: str,
+        channels_last: bool,
+        compile: bool | Mapping[str, Any],
+        clip: float | None,
+    ) -> None:
+        self.model, self.optimizer, self.measures = model, optimizer, measures
+        self.precision, self.channels_last, self.compile, self.clip = precision, channels_last, compile, clip
+        self.schedules = [s for s in schedules if not isinstance(s, ReduceLROnPlateau)]
+        self.device = device_of(model)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
+        if channels_last:
+            model.to(memory_format=torch.channels_last)
+        self._bare, self._wrapped = model, self._wrap(model)
+
+    def __call__(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """Take the step; return loss and metrics, as they were before it, without waiting for them."""
+        network = self._network()
+        x, y = place(x, self.device, self.channels_last), y.to(self.device, non_blocking=True)
+        self.optimizer.zero_grad()
+        with autocast(self.device, self.precision):
+            output = network(x)
+            loss = self.measures["loss"](output, y)
+        torch.autograd.backward(self.scaler.scale(loss))
+        if self.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(network.parameters(), self.clip)
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.scaler.get_scale() >= scale:  # else the gradients overflowed and no step was taken
+            for schedule in self.schedules:
+                schedule.step()
+        with torch.no_grad():
+            return [loss, *(f(output, y) for name, f in self.measures.items() if name != "loss")]
+
+    def _network(self) -> nn.Module:
+        """The network of this step; an optimizer such as Multilevel names it anew before each."""
+        network = getattr(self.optimizer, "network", self.model)
+        if network is not self._bare:
+            self._bare, self._wrapped = network, self._wrap(network)
+        return self._wrapped
+
+    def _wrap(self, network: nn.Module) -> nn.Module:
+        if self.compile:
+            options = {} if self.compile is True else self.compile
+            network = cast(nn.Module, torch.compile(network, **options))
+        if processes.world_size() > 1:
+            network = DistributedDataParallel(network, device_ids=[self.device] if self.device.type == "cuda" else None)
+        return network
