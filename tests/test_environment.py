@@ -82,7 +82,9 @@ def test_lower_bounds_are_low_and_there_are_no_upper_ones():
 def test_lowest_constraints_are_the_lower_bounds():
     lowest = pins("tools/constraints-lowest.txt")
     chapters_need = [
-        Requirement(line) for line in EXTRAS["book"] if Requirement(line).name in {"mlxtend", "scikit-learn"}
+        Requirement(line)
+        for line in EXTRAS["book"]
+        if Requirement(line).name in {"mlxtend", "scikit-image", "scikit-learn"}
     ]
     for requirement in RUN_TIME + chapters_need:
         assert lowest.pop(normal(requirement.name)) == lower_bound(requirement)

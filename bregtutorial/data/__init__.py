@@ -1,7 +1,8 @@
 """Data sets by name, and a loader that feeds them to a device."""
 
+from bregtutorial.data.corrupt import Corrupted
 from bregtutorial.data.imageset import ImageSet
 from bregtutorial.data.load import load_dataset
 from bregtutorial.data.loader import Loader
 
-__all__ = ["ImageSet", "Loader", "load_dataset"]
+__all__ = ["Corrupted", "ImageSet", "Loader", "load_dataset"]

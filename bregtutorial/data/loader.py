@@ -78,6 +78,7 @@ class Loader:
         self.drop_last, self.rank, self.world_size = drop_last, rank, world_size
         self._shift, self._scale = self._normalisation(normalise)
         self._now = self._next = (0, 0)  # epoch and number of batches given out
+        self._rows = torch.arange(0)  # places in the set of the images in the batch given out last
         if len(self) == 0:
             asked = f"batch_size={batch_size}, drop_last={drop_last}, rank={rank}, world_size={world_size}"
             raise ValueError(f"{len(dataset)} images give no batch with {asked}; take a smaller batch_size")
@@ -119,7 +120,7 @@ class Loader:
             images = self.dataset.images[rows]
             if moves is not None:
                 images = crop_flip(images, moves[rows])
-            self._now = (epoch, batch + 1)
+            self._now, self._rows = (epoch, batch + 1), rows
             yield images.float().sub_(self._shift).div_(self._scale), self.dataset.labels[rows]
         self._now = (epoch + 1, 0)
 

@@ -3,5 +3,6 @@
 from bregtutorial.models.convnet import convnet
 from bregtutorial.models.mlp import autoencoder, mlp
 from bregtutorial.models.resnet import ResNet, resnet, resnet18
+from bregtutorial.models.skip import SkipAutoencoder, skip_autoencoder
 
-__all__ = ["ResNet", "autoencoder", "convnet", "mlp", "resnet", "resnet18"]
+__all__ = ["ResNet", "SkipAutoencoder", "autoencoder", "convnet", "mlp", "resnet", "resnet18", "skip_autoencoder"]

@@ -19,7 +19,18 @@ SKIPPED = {"nbval-skip", "skip-execution"}  # nbval knows the first, Jupyter Boo
 TAGS = SKIPPED | {CHECKED, "hide-input", "hide-output", "hide-cell", "remove-input", "remove-cell", "raises-exception"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MODULES = set(sys.stdlib_module_names) | {
-    *("bregtutorial", "torch", "torchvision", "numpy", "matplotlib", "scipy", "sklearn", "mlxtend", "IPython")
+    *(
+        "bregtutorial",
+        "torch",
+        "torchvision",
+        "numpy",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+        "skimage",
+        "mlxtend",
+        "IPython",
+    )
 }
 # an Output widget can hang a notebook that runs without a reader; live panels are dead on a page without a kernel
 OUTPUT_WIDGET = re.compile(r"\binteract(ive|ive_output|_manual)?\b|\bOutput\(|\blive\s*=\s*True")
