@@ -27,6 +27,7 @@ help:
 	@echo "make test       style, types, unit tests, doctests, every chapter, the built site (nothing to do if nothing changed)"
 	@echo "make check      the same, always"
 	@echo "make lint | unit | notebooks-test | site      one part of it;  ARGS='-k prox -x' goes to pytest"
+	@echo "make test-integrations   with Lightning, accelerate, skorch, timm and bregman-learning, which it installs"
 	@echo "make notebooks  put the first cell and fresh outputs into the chapters, for committing"
 	@echo "make bench      time everything that a page gives times of, on a machine that does nothing else"
 	@echo "make clean      remove what was built;  make distclean removes .venv too"
@@ -89,6 +90,14 @@ notebooks-test: $(VENV)/.stamp
 
 site: _build/.stamp-book
 	$(PYTEST) --dist=load tests/test_site.py $(ARGS)
+
+_build/.stamp-integrations: $(VENV)/.stamp
+	@mkdir -p _build
+	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[integrations]'
+	@touch $@
+
+test-integrations: _build/.stamp-integrations
+	$(PYTEST) tests/integrations tests/peers $(ARGS)
 
 _build/.stamp-test: $(PACKAGE) $(BOOK) $(TOOLS) $(OTHER) $(VENV)/.stamp _build/.inputs _build/.inputs-test
 	@$(MAKE) --no-print-directory check
