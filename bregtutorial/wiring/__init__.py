@@ -7,5 +7,6 @@ Book: Frontiers, "From zeros to speed".
 """
 
 from bregtutorial.wiring.sets import ChannelSet, Ports, Reader, Step, Wiring
+from bregtutorial.wiring.walk import wire
 
-__all__ = ["ChannelSet", "Ports", "Reader", "Step", "Wiring"]
+__all__ = ["ChannelSet", "Ports", "Reader", "Step", "Wiring", "wire"]
