@@ -13,6 +13,7 @@ Book: Experiments, "MNIST and the MLP".
 
 from bregtutorial.recipes.build import Experiment, build
 from bregtutorial.recipes.catalogue import RECIPES, get, names
+from bregtutorial.recipes.command import parse
 from bregtutorial.recipes.networks import MODELS
 from bregtutorial.recipes.recipe import Budget, Penalty, Recipe, from_plain, to_plain
 from bregtutorial.recipes.setting import Setting
@@ -32,5 +33,6 @@ __all__ = [
     "from_plain",
     "get",
     "names",
+    "parse",
     "to_plain",
 ]

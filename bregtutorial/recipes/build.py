@@ -54,12 +54,15 @@ class Experiment:
     data: dict[str, object]
 
 
-def build(recipe: Recipe, setting: Setting, *, rank: int = 0, world_size: int = 1) -> Experiment:
+def build(
+    recipe: Recipe, setting: Setting, *, device: torch.device | str = "cpu", rank: int = 0, world_size: int = 1
+) -> Experiment:
     """Load the data and build everything from the recipe and one seed.
 
     Args:
         recipe: what to do.
-        setting: tier, seed, device and what else was chosen for this run.
+        setting: tier, seed and what else was chosen for this run.
+        device: where data and model lie.
         rank: of this process.
         world_size: number of processes; their batches together are those of one.
 
@@ -90,6 +93,7 @@ def build(recipe: Recipe, setting: Setting, *, rank: int = 0, world_size: int = 
     }
     train = Loader(sets["train"], batch, augment=recipe.augment, seed=setting.seed, drop_last=world_size > 1, **shared)
     model = _model(recipe, budget, setting, tuple(sets["train"].images.shape[1:]), len(sets["train"].classes))
+    model.to(device)
     steps = budget.epochs * len(train)
     ramp = _pruning(model, recipe, steps)
     optimizer = _optimizer(model, recipe)
@@ -111,7 +115,7 @@ def _model(recipe: Recipe, budget: Budget, setting: Setting, image: Any, n_class
     model = MODELS[recipe.model](budget.widths, image, n_classes, generator)
     if recipe.density < 1:
         sparse_init_(model, recipe.density, groups=recipe.init_groups, generator=generator)
-    return model.to(setting.device)
+    return model
 
 
 def _pruning(model: nn.Module, recipe: Recipe, steps: int) -> list[PruningRamp]:

@@ -76,7 +76,7 @@ class PruningRamp:
         self.count = state["count"]
 
 
-def finish(model: nn.Module) -> None:
+def remove_masks(model: nn.Module) -> None:
     """Make the pruned weights ordinary parameters again, with exact zeros."""
     for _, layer in weighted_layers(model):
         if prune.is_pruned(layer):

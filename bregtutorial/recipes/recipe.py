@@ -14,6 +14,7 @@ from bregtutorial.regularizers import L1, Regularizer, describe
 from bregtutorial.tiers import TIERS, one_of
 
 OPTIMIZERS = ("sgd", "adam", "linbreg", "adabreg", "proxsgd")
+PRECISIONS = ("float32", "bfloat16", "float16")
 SCHEDULES = ("constant", "plateau", "cosine")
 PENALISED = ("conv", "linear", "other")  # kinds of parameters that may carry a penalty
 _REGULARIZERS = {cls.name: cls for cls in vars(regularizers).values() if isinstance(getattr(cls, "name", None), str)}
@@ -154,10 +155,10 @@ class Recipe:
         found = ((kind, getattr(self, kind)) for kind in PENALISED)
         return {kind: penalty for kind, penalty in found if penalty is not None}
 
-    def budget(self, tier: str) -> Budget:
-        """The budget of a tier."""
-        budget: Budget = getattr(self, one_of("tier", tier, TIERS))
-        return budget
+    @property
+    def budgets(self) -> dict[str, Budget]:
+        """The budget of every tier."""
+        return {"quick": self.quick, "colab": self.colab, "full": self.full}
 
 
 def to_plain(thing: Any) -> Any:

@@ -11,13 +11,9 @@ from torch.nn import functional as F
 
 from bregtutorial.data import Loader
 from bregtutorial.recipes.recipe import Recipe
+from bregtutorial.training.evaluation import accuracy
 
 Metric = Callable[[Tensor, Tensor], Tensor]
-
-
-def accuracy(output: Tensor, y: Tensor) -> Tensor:
-    """Share of the images whose largest output is the right class."""
-    return (output.argmax(1) == y).float().mean()
 
 
 def as_they_are(loader: Loader, recipe: Recipe, split: str) -> Any:

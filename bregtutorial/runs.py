@@ -1,0 +1,151 @@
+"""From the name of a recipe to a result, on a CPU, a GPU or several.
+
+Book: Experiments, "MNIST and the MLP".
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from bregtutorial import processes
+from bregtutorial.recipes import Experiment, Recipe, Setting, build, get
+from bregtutorial.recipes.pruning import cut_small_, remove_masks
+from bregtutorial.results import Result, environment, revision
+from bregtutorial.sparsity import sparsity_report
+from bregtutorial.tiers import current_tier
+from bregtutorial.training import evaluate, fit
+
+__all__ = ["run"]
+
+
+def run(
+    recipe: str | Recipe,
+    tier: str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = True,
+    save: str | os.PathLike[str] | None = None,
+    log: Callable[[dict[str, float]], Any] | None = None,
+    progress: bool | None = None,
+    **chosen: Any,
+) -> Result:
+    """Run a recipe and return what came out. Under ``torchrun`` its processes train one network together.
+
+    Args:
+        recipe: a name, see :func:`bregtutorial.recipes.names`, or a recipe of your own, by ``dataclasses.replace``.
+        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the environment variable ``BREGTUTORIAL_TIER``.
+        seed: of initialisation, order of batches and augmentation; default: the recipe's.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; default: a GPU if there is one.
+        checkpoint: folder to keep the state of the training in.
+        resume: go on from that state.
+        save: folder below which the result is recorded.
+        log: called with every row of the history.
+        progress: show a bar; default: in a terminal.
+        **chosen: the other fields of :class:`bregtutorial.recipes.Setting`: ``data``, ``data_note``, ``epochs``,
+            ``size``, ``precision``, ``threads``, ``compile``.
+
+    Raises:
+        ValueError: a name or setting is unknown or out of range.
+        RuntimeError: the loss is not finite.
+
+    Example:
+        >>> result = run("mnist-mlp/linbreg-0.1", tier="quick", epochs=1, size=500)
+        >>> result.recipe.optimizer, result.setting.seed, len(result.history)
+        ('linbreg', 0, 1)
+
+    Book: Experiments, "MNIST and the MLP".
+    """
+    recipe = get(recipe) if isinstance(recipe, str) else recipe
+    settings = {"tier": current_tier(tier), "seed": recipe.seed if seed is None else seed, "device": device, **chosen}
+    before = revision()
+    with processes.distributed(device) as here, _threads(settings.get("threads")):
+        setting = Setting(**settings, processes=here.world_size)
+        experiment = build(recipe, setting, device=here.device, rank=here.rank, world_size=here.world_size)
+        options = _options(recipe, setting)
+        history = fit(
+            experiment.model,
+            experiment.optimizer,
+            experiment.train,
+            epochs=experiment.budget.epochs,
+            test=experiment.test,
+            schedules=experiment.schedules,
+            compile=setting.compile,
+            clip=recipe.clip,
+            checkpoint=checkpoint,
+            resume=resume,
+            log=log,
+            progress=progress,
+            loss=experiment.loss,
+            metrics=experiment.metrics,
+            **options,
+        )
+        remove_masks(experiment.model)
+        result = Result(
+            recipe,
+            setting,
+            experiment.data,
+            history,
+            _final(recipe, experiment, history, options),
+            environment(here.device, here.world_size),
+            before,
+            datetime.date.today().isoformat(),
+            experiment.model,
+        )
+        if save is not None and here.rank == 0:
+            result.save(save)
+    return result
+
+
+def _options(recipe: Recipe, setting: Setting) -> dict[str, Any]:
+    return {"precision": setting.precision or recipe.precision, "channels_last": recipe.channels_last}
+
+
+def _final(
+    recipe: Recipe, experiment: Experiment, history: list[dict[str, float]], options: dict[str, Any]
+) -> dict[str, float]:
+    """The numbers at the end of training and, for a recipe with a threshold, after it."""
+    last = history[-1]
+    kept = [f"{split}_{name}" for split in ("train", *experiment.test) for name in ("loss", *experiment.metrics)]
+    final = {name: last[name] for name in kept} | _counts(experiment.model)
+    if recipe.threshold is not None:
+        cut = copy.deepcopy(experiment.model)
+        cut_small_(cut, recipe.threshold, {k: getattr(p.reg, "groups", None) for k, p in recipe.penalties.items()})
+        numbers = _counts(cut)
+        for name, batches in experiment.test.items():
+            numbers |= evaluate(cut, batches, loss=experiment.loss, metrics=experiment.metrics, name=name, **options)
+        final |= {f"thresholded_{name}": value for name, value in numbers.items()}
+    return final
+
+
+def _counts(model: nn.Module) -> dict[str, float]:
+    """Density, and the paper's N_linear and N_conv where the model has such layers."""
+    report = sparsity_report(model)
+    found = {"density": report.density}
+    for name, pairs in (
+        ("n_linear", [r.weights for r in report.rows if not r.kernels[1]]),
+        ("n_conv", [r.kernels for r in report.rows if r.kernels[1]]),
+    ):
+        if pairs:
+            found[name] = sum(active for active, _ in pairs) / sum(whole for _, whole in pairs)
+    return found
+
+
+@contextmanager
+def _threads(n: int | None) -> Iterator[None]:
+    """Compute with ``n`` threads; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
