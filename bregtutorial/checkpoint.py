@@ -20,14 +20,17 @@ __all__ = ["DamagedCheckpointError", "load", "save"]
 
 
 class DamagedCheckpointError(RuntimeError):
-    """A checkpoint that is cut short or altered: its checksums do not agree.
+    """A checkpoint was cut short or altered after it was written.
 
     Example:
-        >>> issubclass(DamagedCheckpointError, RuntimeError)
-        True
+        >>> print(DamagedCheckpointError("run.pt", "the checksum of data/0 does not agree"))
+        run.pt is damaged: the checksum of data/0 does not agree
 
     Book: Frontiers, "Scaling out".
     """
+
+    def __init__(self, path: str | os.PathLike[str], why: object) -> None:
+        super().__init__(f"{path} is damaged: {why}")
 
 
 def save(path: str | os.PathLike[str], state: Any) -> None:
@@ -92,14 +95,14 @@ def load(path: str | os.PathLike[str]) -> Any:
         with zipfile.ZipFile(raw) as archive:
             broken = archive.testzip()
     except Exception as error:  # bytes without meaning raise nearly every kind of error
-        raise DamagedCheckpointError(f"{path} is damaged: {error}") from error
+        raise DamagedCheckpointError(path, error) from error
     if broken is not None:
-        raise DamagedCheckpointError(f"{path} is damaged: the checksum of {broken} does not agree")
+        raise DamagedCheckpointError(path, f"the checksum of {broken} does not agree")
     raw.seek(0)
     try:
         return torch.load(raw, map_location="cpu", weights_only=True)
     except RuntimeError as error:  # the archive's own bookkeeping, which has no checksum
-        raise DamagedCheckpointError(f"{path} is damaged: {error}") from error
+        raise DamagedCheckpointError(path, error) from error
 
 
 def _sync_folder(folder: Path) -> None:

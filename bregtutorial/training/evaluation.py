@@ -15,6 +15,7 @@ from bregtutorial import processes
 Measure = Callable[[Tensor, Tensor], Tensor]
 Batches = Iterable[tuple[Tensor, Tensor]]
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+REMEDY = "take a smaller lr, or clip gradients (clip=1.0), or look for inputs that are not finite"
 PENDING = 256  # batches whose loss may wait on the device before it is looked at
 
 
@@ -83,10 +84,16 @@ class Sums:
             self.images += n
 
     def means(self, prefix: str) -> dict[str, float]:
-        """Means over the images of all processes, named ``<prefix>_loss`` and so on."""
+        """Means over the images of all processes, named ``<prefix>_loss`` and so on.
+
+        Raises:
+            ValueError: there is no image.
+        """
         self.flush()
         *totals, images = processes.total([*self.totals, self.images])
-        return {f"{prefix}_{name}": total / max(images, 1) for name, total in zip(self.names, totals, strict=True)}
+        if images == 0:
+            raise ValueError(f"the batches of {prefix} gave no image; an iterator is used up after one pass")
+        return {f"{prefix}_{name}": total / images for name, total in zip(self.names, totals, strict=True)}
 
     def state_dict(self) -> dict[str, object]:
         """Plain numbers, to go on summing after a stop."""
@@ -136,6 +143,7 @@ def evaluate(
         name: what the results are called, before ``_loss`` and ``_accuracy``.
 
     Raises:
+        ValueError: there is no image.
         RuntimeError: the loss of a batch is not finite.
 
     Example:
@@ -158,9 +166,6 @@ def evaluate(
                 value = loss(output, y)
             sums.add([value, *(f(output, y) for f in list(measures.values())[1:])], len(x))
     return sums.means(name)
-
-
-REMEDY = "take a smaller lr, or clip gradients (clip=1.0), or look for inputs that are not finite"
 
 
 def device_of(model: nn.Module) -> torch.device:

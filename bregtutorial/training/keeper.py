@@ -1,43 +1,46 @@
-"""Keeps a run in a folder: checkpoints by the clock, the history line by line, and order when it is interrupted."""
+"""Keeps a run: checkpoints by the clock, the history line by line, and order when it is interrupted."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
 import time
-import warnings
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
 
 import torch
 
 from bregtutorial import processes
-from bregtutorial.checkpoint import DamagedCheckpointError, load, save
+from bregtutorial.training import folder as files
 from bregtutorial.training.run import Row, Run
 
-KEPT = 2  # checkpoints in a folder: if the newest is damaged, there is one before it
 AGREE = 20  # steps after which several processes ask each other whether to save or to stop
 
 
 class Keeper:
-    """The folder of a run; without one it keeps nothing and only ends an interrupted run between two steps.
+    """The keeper of a run; without a folder it only sees to it that Ctrl-C ends the run between two steps.
 
     Args:
         run: what is kept.
         folder: where, or None.
         every: seconds from one checkpoint to the next.
+
+    Raises:
+        OSError: nothing can be written there.
+        TypeError: what would be written could not be loaded.
     """
 
     def __init__(self, run: Run, folder: str | os.PathLike[str] | None, every: float) -> None:
         self.run, self.every = run, every
         self.folder = None if folder is None else Path(folder)
+        self.mine = self.folder if processes.rank() == 0 else None  # only one process writes
         self.interrupted = False
         self._last = time.monotonic()
-        if self.folder is not None and processes.rank() == 0:
-            require_writable(self.folder)
+        if self.mine is not None:
+            files.require_writable(self.mine)
+            for name, part in run.parts():
+                files.require_loadable(name, part)
 
     def resume(self) -> None:
         """Go on from the newest checkpoint that is whole, if there is any.
@@ -46,36 +49,23 @@ class Keeper:
             ValueError: it belongs to another run.
             DamagedCheckpointError: none is whole.
         """
-        if self.folder is None:
-            return
-        path, state = processes.share(newest(self.folder) if processes.rank() == 0 else None)
-        if path is None:
-            return
-        try:
-            self.run.load_state_dict(state)
-        except ValueError as error:
-            raise ValueError(
-                f"{path} belongs to another run: {error}. Build model, data, optimizer and schedules as they were at "
-                "its start, or name another folder, or start again with resume=False"
-            ) from error
+        found = files.newest(self.mine) if self.mine is not None else (None, None)
+        path, state = processes.share(found) if self.folder is not None else found
+        if state is not None:
+            try:
+                self.run.load_state_dict(state)
+            except ValueError as error:
+                raise ValueError(
+                    f"{path} belongs to another run: {error}. Build model, data, optimizer and schedules as they were "
+                    "at its start, or name another folder, or start again with resume=False"
+                ) from error
+        if self.mine is not None:  # rows that came after the checkpoint will come again
+            files.write_history(self.mine, self.run.rows)
 
     def clear(self) -> None:
-        """Remove the checkpoints and the history of an earlier run."""
-        if self.folder is not None and processes.rank() == 0:
-            for path in (*saved(self.folder), self.folder / "history.jsonl"):
-                path.unlink(missing_ok=True)
-
-    def write_history(self) -> None:
-        """Write the rows that there are, in place of later ones that the checkpoint does not know."""
-        if self.folder is not None and processes.rank() == 0:
-            text = "".join(json.dumps(row) + "\n" for row in self.run.rows)
-            (self.folder / "history.jsonl").write_text(text, "utf8")
-
-    def add_to_history(self, row: Row) -> None:
-        """Append one row."""
-        if self.folder is not None and processes.rank() == 0:
-            with (self.folder / "history.jsonl").open("a", encoding="utf8") as file:
-                file.write(json.dumps(row) + "\n")
+        """Remove what an earlier run has left in the folder."""
+        if self.mine is not None:
+            files.clear(self.mine)
 
     def after_step(self) -> None:
         """Save if it is time, stop if somebody asked for it: at a moment when all weights have taken the same steps.
@@ -84,45 +74,48 @@ class Keeper:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         if processes.world_size() == 1 or self.run.step % AGREE == 0:
-            self._act(self.run.resumable)
+            self._act(can_save=self.run.resumable)
 
-    def after_epoch(self, last: bool) -> None:
-        """As :meth:`after_step`, but every kind of batches can be resumed here; and the end of a run is always saved.
+    def after_epoch(self, row: Row, *, last: bool) -> None:
+        """Note the row, then as :meth:`after_step`; any batches can be resumed from here, and the end is always saved.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        self._act(True, last)
+        if self.mine is not None:
+            files.write_history(self.mine, [row], append=True)
+        self._act(can_save=True, must_save=last)
 
-    def _act(self, can_save: bool, must_save: bool = False) -> None:
-        due = time.monotonic() - self._last >= self.every
-        due, stop = (n > 0 for n in processes.total([due, self.interrupted]))
+    def _act(self, *, can_save: bool, must_save: bool = False) -> None:
+        due, stop = time.monotonic() - self._last >= self.every, self.interrupted
+        if processes.world_size() > 1:
+            due, stop = (n > 0 for n in processes.total([due, stop]))
         if self.folder is not None and can_save and (due or stop or must_save):
             self.save()
         if stop:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(f"training was stopped after step {self.run.step}")
 
     def save(self) -> None:
-        """Write a checkpoint, then remove all but the newest two.
+        """Write a checkpoint.
 
         Raises:
-            RuntimeError: weights are not finite; the checkpoints before are worth more.
+            RuntimeError: weights are not finite; the checkpoint before is worth more.
             OSError: it cannot be written.
         """
         state = self.run.state_dict()
-        for name, p in self.run.take.model.named_parameters():
-            if not torch.isfinite(p).all():
-                raise RuntimeError(f"{name} is not finite after step {self.run.step}, so no checkpoint was written")
-        if processes.rank() == 0 and self.folder is not None:
-            save(self.folder / f"step-{self.run.step:09d}.pt", state)
-            for old in saved(self.folder)[KEPT:]:
-                old.unlink()
+        names, weights = zip(*self.run.take.model.named_parameters(), strict=True)
+        good = torch.stack([torch.isfinite(w).all() for w in weights]).tolist()
+        if not all(good):
+            bad = names[good.index(False)]
+            raise RuntimeError(f"{bad} is not finite after step {self.run.step}, so no checkpoint was written")
+        if self.mine is not None:
+            files.save_step(self.mine, self.run.step, state)
         self._last = time.monotonic()
 
     def __enter__(self) -> Keeper:
         """Let Ctrl-C wait for the end of a step; a second one does not wait."""
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
+        self._handles = threading.current_thread() is threading.main_thread()
+        if self._handles:
             self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
@@ -133,49 +126,8 @@ class Keeper:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Tell whoever ended the run how it can go on."""
-        if self._before is not None:
+        if self._handles:
             signal.signal(signal.SIGINT, self._before)
-        kept = [] if self.folder is None else saved(self.folder)
+        kept = files.saved(self.folder) if self.folder is not None else []
         if error is not None and kept:
-            error.add_note(f"The run is kept in {kept[0]}; call fit with the same arguments to go on from there.")
-
-
-def saved(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, newest first."""
-    return sorted(folder.glob("step-*.pt"), reverse=True)
-
-
-def newest(folder: Path) -> tuple[Path, Any] | tuple[None, None]:
-    """The newest checkpoint that is whole, and its content; nothing if there is none at all.
-
-    Raises:
-        DamagedCheckpointError: there are some, and none is whole.
-    """
-    found, problem = saved(folder), None
-    for path in found:
-        try:
-            state = load(path)
-        except DamagedCheckpointError as error:
-            problem = error
-            continue
-        if problem is not None:
-            warnings.warn(f"{problem}; going on from {path}", stacklevel=2)
-        return path, state
-    if problem is not None:
-        raise DamagedCheckpointError(f"{problem}, and no other is whole. Start again with resume=False") from problem
-    return None, None
-
-
-def require_writable(folder: Path) -> None:
-    """Make a folder if need be, and find out now whether files can be written there.
-
-    Raises:
-        OSError: they cannot; the error names the folder.
-    """
-    probe = folder / ".writable.tmp"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"?")
-        probe.unlink()
-    except OSError as error:
-        raise OSError(error.errno, f"no checkpoint can be written here: {error.strerror}", str(folder)) from error
+            error.add_note(f"The run is kept in {kept[0]}: with the same arguments, fit goes on from there.")

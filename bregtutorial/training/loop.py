@@ -72,44 +72,32 @@ def fit(
     Example:
         >>> import bregtutorial as bt
         >>> train = bt.data.Loader(bt.load_dataset("textures", size=100), 20)
-        >>> model = bt.sparse_init_(bt.models.resnet((4, 8), (1, 1)), density=0.2)
+        >>> model = bt.models.resnet((4, 8), (1, 1))
         >>> opt = bt.LinBreg(bt.parameter_groups(model, lam=0.1), lr=0.1)
         >>> [row["step"] for row in bt.fit(model, opt, train, epochs=2)]
         [5, 10]
 
     Book: Experiments, "MNIST and the MLP"; Frontiers, "Scaling out".
     """
-    schedules = list(schedules)
     _check(train, epochs, precision, clip)
-    measures = measures_of(loss, metrics)
-    step = Step(
-        model,
-        optimizer,
-        measures,
-        schedules,
-        precision=precision,
-        channels_last=channels_last,
-        compile=compile,
-        clip=clip,
-    )
-    run = Run(step, train, schedules)
+    options: dict[str, Any] = {"precision": precision, "channels_last": channels_last}
+    step = Step(model, optimizer, measures_of(loss, metrics), [*schedules], compile=compile, clip=clip, **options)
+    run = Run(step, train)
     keeper = Keeper(run, checkpoint, checkpoint_every)
     keeper.resume() if resume else keeper.clear()
-    keeper.write_history()
     if len(run.rows) > epochs:
         raise ValueError(f"the run in {checkpoint} has {len(run.rows)} epochs already, more than epochs={epochs}")
-    options = {"loss": loss, "metrics": metrics, "precision": precision, "channels_last": channels_last}
-    with mode(model, training=True), keeper, progress_bar(progress, epochs * len(train), run.step) as bar:
+    with mode(model, training=True), keeper, _bar(progress, epochs * len(train), run.step) as bar:
         while len(run.rows) < epochs:
             for x, y in train:
                 run.add_batch(x, y)
                 bar.update()
                 keeper.after_step()
-            row = run.end_epoch(_test(model, test, options))
-            keeper.add_to_history(row)
+            row = run.end_epoch(_test(step.model, test, {"loss": loss, "metrics": metrics, **options}))
+            bar.set_postfix(row, refresh=False)
             if log is not None and processes.rank() == 0:
-                log(row)
-            keeper.after_epoch(last=len(run.rows) == epochs)
+                log(dict(row))
+            keeper.after_epoch(row, last=len(run.rows) == epochs)
     return run.rows
 
 
@@ -130,15 +118,20 @@ def _check(train: Any, epochs: int, precision: str, clip: float | None) -> None:
         raise ValueError(f"clip must be the largest norm of a gradient, so > 0, got {clip!r}")
     one_of("precision", precision, PRECISIONS)
     lengths = processes.gather(len(train))
+    if min(lengths) == 0:
+        raise ValueError("train has no batches")
     if len(set(lengths)) > 1:
         raise ValueError(f"the processes must take equally many steps, got {lengths} batches: use drop_last=True")
 
 
-def progress_bar(show: bool | None, total: int, done: int) -> Any:
-    """A bar of steps, on stderr; nothing where nobody would see it."""
-    show = sys.stderr.isatty() if show is None else show
-    if show and processes.rank() == 0:
-        from tqdm.auto import tqdm
-    else:
+def _bar(show: bool | None, total: int, done: int) -> Any:
+    """A bar of steps on stderr; by default nothing where nobody looks, or where stderr is not for that."""
+    if show is None:
+        show = sys.stderr is not None and sys.stderr.isatty()
+    if not show or processes.rank() != 0:
         from tqdm import tqdm
-    return tqdm(total=total, initial=done, unit="step", disable=not show or processes.rank() != 0)
+
+        return tqdm(disable=True)
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, initial=done, unit="step", dynamic_ncols=True)

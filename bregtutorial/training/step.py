@@ -18,8 +18,8 @@ class Step:
     """What :func:`bregtutorial.fit` does with a batch.
 
     Args:
-        model: the network, bare: for several processes it is wrapped here.
-        optimizer: one of ``torch.optim`` or of this package; where it has a ``network``, that one is trained.
+        model: the network; in several processes it is wrapped here, unless it is wrapped already.
+        optimizer: of ``torch.optim`` or of this package; where it has a ``network``, that one is trained.
         measures: the loss, then the metrics.
         schedules: stepped after every step that the optimizer took.
         precision, channels_last, compile, clip: as in ``fit``.
@@ -37,14 +37,15 @@ class Step:
         compile: bool | Mapping[str, Any],
         clip: float | None,
     ) -> None:
-        self.model, self.optimizer, self.measures = model, optimizer, measures
+        self.model = model.module if isinstance(model, DistributedDataParallel) else model
+        self.optimizer, self.measures, self.schedules = optimizer, measures, list(schedules)
         self.precision, self.channels_last, self.compile, self.clip = precision, channels_last, compile, clip
-        self.schedules = [s for s in schedules if not isinstance(s, ReduceLROnPlateau)]
         self.device = device_of(model)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
         if channels_last:
-            model.to(memory_format=torch.channels_last)
-        self._bare, self._wrapped = model, self._wrap(model)
+            self.model.to(memory_format=torch.channels_last)
+        whole = model if model is not self.model else self._wrap(self.model)
+        self._wrapped = {"model": (self.model, whole)}
 
     def __call__(self, x: Tensor, y: Tensor) -> list[Tensor]:
         """Take the step; return loss and metrics, as they were before it, without waiting for them."""
@@ -61,21 +62,25 @@ class Step:
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.scaler.get_scale() >= scale:  # else the gradients overflowed and no step was taken
+        if self.scaler.get_scale() >= scale:  # a smaller one: the gradients overflowed, and no step was taken
             for schedule in self.schedules:
-                schedule.step()
+                if not isinstance(schedule, ReduceLROnPlateau):
+                    schedule.step()
         with torch.no_grad():
-            return [loss, *(f(output, y) for name, f in self.measures.items() if name != "loss")]
+            return [loss.detach(), *(f(output, y) for name, f in self.measures.items() if name != "loss")]
 
     def _network(self) -> nn.Module:
         """The network of this step; an optimizer such as Multilevel names it anew before each."""
         network = getattr(self.optimizer, "network", self.model)
-        if network is not self._bare:
-            self._bare, self._wrapped = network, self._wrap(network)
-        return self._wrapped
+        for bare, wrapped in self._wrapped.values():
+            if network is bare:
+                return wrapped
+        network.train(self.model.training)
+        self._wrapped["other"] = (network, self._wrap(network))
+        return self._wrapped["other"][1]
 
     def _wrap(self, network: nn.Module) -> nn.Module:
-        if self.compile:
+        if self.compile and network is self.model:  # others live for some steps only, which repays no compilation
             options = {} if self.compile is True else self.compile
             network = cast(nn.Module, torch.compile(network, **options))
         if processes.world_size() > 1:
