@@ -34,8 +34,11 @@ from bregtutorial import (
     reference,
     training,
 )
+from bregtutorial.compaction import compact
 from bregtutorial.data import load_dataset
+from bregtutorial.diagnosis import diagnose
 from bregtutorial.initialization import sparse_init_
+from bregtutorial.multilevel import Multilevel
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.parameter_groups import parameter_groups
 from bregtutorial.processes import distributed
@@ -50,15 +53,18 @@ __all__ = [
     "GroupL2",
     "L1NonNegative",
     "LinBreg",
+    "Multilevel",
     "Nuclear",
     "ProxSGD",
     "SparseGroupL2",
     "Zero",
     "certificates",
     "checkpoint",
+    "compact",
     "cost",
     "data",
     "density",
+    "diagnose",
     "distributed",
     "evaluate",
     "explore",

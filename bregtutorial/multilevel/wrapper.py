@@ -1,0 +1,250 @@
+"""``Multilevel``: the optimizer that a training loop sees.
+
+Book: Frontiers, "Multilevel training".
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from bregtutorial.multilevel.coarse import BregmanOptimizer, Coarse
+from bregtutorial.multilevel.plan import Plan
+from bregtutorial.optim import AdaBreg, LinBreg
+
+BREAK_EVEN = 0.7
+
+
+class Multilevel(Optimizer):
+    r"""One dense step, then ``coarse_steps`` steps of a small network made of the active rows only.
+
+    LinBreg and AdaBreg need the gradient of zero weights, to know when to wake them: with them only the forward pass
+    can be sparse. Here they look at it in one step of :math:`m+1`. In the others everything that is dead rests, and
+    what is alive is gathered into small dense matrices, with its duals and moments: forward, backward and step are
+    those of a small network. Then it is written back, and dead rows find their duals as they left them, bit for bit.
+
+    Rows are those of ``GroupL2("rows")`` (``"filters"`` of a convolution). Where a channel's readers can do without
+    it, its bias and norm rest too. A dead neuron still passes a constant on; its readers keep one input for all such
+    constants. With LinBreg a coarse step is the step of the full network with its dead rows masked, up to rounding.
+    AdaBreg treats the weight of that one input as one coordinate, which is its own definition of a coarse step: Adam's
+    step depends on the coordinates. Where no dead neuron passes on anything but 0, it is that of the masked network.
+
+    Args:
+        model: any network. What cannot shrink trains as it is, in every step; a warning says once what, and why.
+        optimizer: a :class:`LinBreg` or :class:`AdaBreg` of its parameters. Its groups are the groups of this one:
+            schedules of ``lr`` and ``lam`` act on both levels.
+        coarse_steps: :math:`m\ge0`, steps of the small network after each dense one. 0 is the plain optimizer, ``None``
+            (infinity) keeps for ever the rows that the first step leaves alive.
+        break_even: the next step is dense too, where a coarse one would take more than this fraction of its
+            multiplications: it would hardly be faster, and would learn less.
+
+    Raises:
+        TypeError: for another optimizer.
+        ValueError: if ``coarse_steps`` is negative or no integer, or ``break_even`` is negative.
+
+    Note:
+        Train ``network``: it is the full model before a dense step, the small one before a coarse step, with inputs
+        and outputs of the same shapes. ``model`` is brought up to date when it is called, when it or the optimizer is
+        asked for its ``state_dict``, at the end of a cycle, and by :meth:`sync`, which must precede anything else that
+        looks at its weights. Gradients of coarse steps belong to ``network.parameters()``: clip those.
+
+    Example:
+        >>> import torch, bregtutorial as bt
+        >>> model = bt.sparse_init_(bt.models.mlp((784, 100, 10)), density=0.2, groups="rows")
+        >>> ml = Multilevel(model, bt.LinBreg(bt.parameter_groups(model, 0.1, bt.GroupL2("rows"))), coarse_steps=9)
+        >>> for _ in range(12):
+        ...     loss = ml.network(torch.rand(8, 784)).square().mean()
+        ...     ml.zero_grad()
+        ...     loss.backward()
+        ...     ml.step()
+        >>> ml.fine_steps, ml.all_steps
+        (2, 12)
+
+    References:
+        Lunk, Scott, Bungert (2026), "Multilevel mirror descent", arXiv 2602.03535: the levels. Gathering the small
+        network, and the input for the constants, are this package's.
+
+    Book: Frontiers, "Multilevel training".
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: BregmanOptimizer,
+        coarse_steps: float | None = 99,
+        *,
+        break_even: float = BREAK_EVEN,
+    ) -> None:
+        # no super().__init__(): groups and state are those of the optimizer, see the properties
+        if not isinstance(optimizer, (LinBreg, AdaBreg)):
+            raise TypeError(
+                f"optimizer must be a LinBreg or AdaBreg, whose duals tell what rests, got {type(optimizer).__name__}"
+            )
+        m = math.inf if coarse_steps is None else coarse_steps
+        if not m >= 0 or (m != math.inf and m != int(m)):
+            raise ValueError(f"coarse_steps must be an integer >= 0, or None for infinity, got {coarse_steps!r}")
+        if not break_even >= 0:
+            raise ValueError(f"break_even must be a fraction >= 0, got {break_even!r}")
+        self.model, self.optimizer, self.coarse_steps, self.break_even = model, optimizer, m, break_even
+        self.fine_steps = self.all_steps = 0
+        self._left: float = 0  # coarse steps before the next dense one
+        self._ahead = False  # whether the small network knows more than the model
+        self._plan = Plan(model, optimizer) if m else None
+        self._coarse: Coarse | None = None
+        self._saved: Any = None
+        self._told = False
+        look = _Look(self)
+        for register in (model.register_forward_pre_hook, model.register_state_dict_pre_hook):
+            register(look)
+        optimizer.register_state_dict_pre_hook(look)
+        if self.reasons:
+            said = "; ".join(f"{name}: {why}" for name, why in self.reasons.items())
+            warnings.warn(f"Multilevel leaves some of the network as it is. {said}", stacklevel=2)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """What cannot shrink, by name, and why."""
+        return {} if self._plan is None else self._plan.reasons
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The groups of the optimizer; numbers in them act on the next step, dense or coarse."""
+        return self.optimizer.param_groups
+
+    @property
+    def defaults(self) -> dict[str, Any]:  # type: ignore[override]
+        """The optimizer's settings."""
+        return self.optimizer.defaults
+
+    @property
+    def state(self) -> Any:  # type: ignore[override]
+        """The optimizer's state, brought up to date."""
+        self.sync()
+        return self.optimizer.state
+
+    @property
+    def network(self) -> nn.Module:
+        """What the next step trains."""
+        return self._level().network if self._left else self.model
+
+    def _level(self) -> Coarse:
+        assert self._plan is not None
+        if self._coarse is None:
+            self._coarse = Coarse(self._plan, self.optimizer)
+        if self._saved is not None:
+            saved, self._saved = self._saved, None
+            self._coarse.load_state_dict(saved)
+        return self._coarse
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of both levels."""
+        self.optimizer.zero_grad(set_to_none)
+        if self._left:
+            self._level().optimizer.zero_grad(set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of the level that :attr:`network` is on.
+
+        Args:
+            closure: re-evaluates that network and returns the loss.
+
+        Returns:
+            The closure's loss, or ``None``.
+        """
+        self.all_steps += 1
+        if not self._left:
+            loss = self.optimizer.step(closure)
+            self.fine_steps += 1
+            self._go_down()
+            return loss
+        loss = self._level().step(closure)
+        self._ahead = True
+        self._left -= 1
+        if not self._left:
+            self.finish()
+        return loss
+
+    def _go_down(self) -> None:
+        """After a dense step: gather what is awake, unless that is most of the network."""
+        if self._plan is None:
+            return
+        support = self._plan.support()
+        fraction = self._plan.fraction(support)
+        if fraction <= self.break_even and all(keep.any() for keep in support.keep):
+            self.optimizer.zero_grad()
+            self._level().gather(support)
+            self._left = self.coarse_steps
+        elif not self._told:
+            self._told = True
+            warnings.warn(
+                f"a coarse step would take {fraction:.0%} of the multiplications of a dense one, more than "
+                f"break_even={self.break_even:.0%}: steps stay dense until it takes less",
+                stacklevel=3,
+            )
+
+    def sync(self) -> None:
+        """Bring ``model`` and the optimizer's state up to date; the coarse steps go on unchanged."""
+        if self._ahead:
+            self._level().scatter()
+            self._ahead = False
+
+    def finish(self) -> None:
+        """End the coarse steps: the next step is dense."""
+        self.sync()
+        self._left, self._saved = 0, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's checkpoint, and where on which level the training stands."""
+        state = self.optimizer.state_dict()
+        level: dict[str, Any] = {"left": self._left, "fine_steps": self.fine_steps, "all_steps": self.all_steps}
+        if self._plan is not None:
+            level["places"] = dict(self._plan.places)
+        if self._left:
+            level["coarse"] = self._level().state_dict()
+        return {**state, "multilevel": level}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was saved; load the model's own checkpoint too.
+
+        A plain optimizer's checkpoint goes on with a dense step.
+
+        Raises:
+            ValueError: as the optimizer does.
+        """
+        self._ahead = False
+        self.finish()
+        self.optimizer.load_state_dict({k: v for k, v in state_dict.items() if k != "multilevel"})
+        level = state_dict.get("multilevel", {})
+        self.fine_steps, self.all_steps = level.get("fine_steps", 0), level.get("all_steps", 0)
+        if self._plan is not None:
+            self._plan.places.update(level.get("places", {}))
+            self._left, self._saved = level.get("left", 0), level.get("coarse")
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Not here.
+
+        Raises:
+            RuntimeError: always; give the group to the optimizer before it is wrapped.
+        """
+        raise RuntimeError("Multilevel takes no further groups: add them to its optimizer, then wrap that one again")
+
+
+class _Look:
+    """Called when somebody is about to look at the model. A copy of the model does not look back."""
+
+    def __init__(self, ml: Multilevel | None = None) -> None:
+        self._ml = None if ml is None else weakref.ref(ml)
+
+    def __call__(self, *_: Any) -> None:
+        ml = None if self._ml is None else self._ml()
+        if ml is not None:
+            ml.sync()
+
+    def __reduce__(self) -> tuple[type[_Look], tuple[()]]:
+        return _Look, ()
