@@ -8,13 +8,14 @@ Book: Frontiers, "Scaling out".
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch import distributed as dist
 
 __all__ = ["Process", "distributed"]
@@ -112,7 +113,7 @@ def gather(thing: Any) -> list[Any]:
     return things
 
 
-def share(thing: Any) -> Any:
+def tell(thing: Any) -> Any:
     """What process 0 has, for all of them."""
     things = [thing]
     if world_size() > 1:
@@ -120,8 +121,22 @@ def share(thing: Any) -> Any:
     return things[0]
 
 
-def share_buffers(model: torch.nn.Module) -> None:
-    """Give every process the buffers of process 0, such as the running statistics of batch normalisation."""
+@torch.no_grad()
+def share(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors by those of process 0, such as the running statistics of batch normalisation."""
     if world_size() > 1:
-        for buffer in model.buffers():
-            dist.broadcast(buffer, 0)
+        for tensor in tensors:
+            dist.broadcast(tensor, 0)
+
+
+@torch.no_grad()
+def average(gradients: Iterable[Tensor | None]) -> None:
+    """Overwrite gradients by their mean over the processes, in one message."""
+    present = [g for g in gradients if g is not None]
+    if world_size() == 1 or not present:
+        return
+    message = torch.cat([g.reshape(-1) for g in present])
+    dist.all_reduce(message)
+    message /= world_size()
+    for g, mean in zip(present, torch.split(message, [g.numel() for g in present]), strict=True):
+        g.copy_(mean.view_as(g))

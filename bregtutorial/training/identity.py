@@ -17,6 +17,7 @@ def identity(take: Step, train: Any) -> dict[str, Any]:
     return {
         "model": {name: f"{t.dtype} {tuple(t.shape)}" for name, t in take.model.state_dict().items()},
         "optimizer": type(take.optimizer).__name__,
+        "coarse_steps": getattr(take.optimizer, "coarse_steps", 0),
         "param_groups": [_settings(group) for group in take.optimizer.param_groups],
         "schedules": [{"class": type(s).__name__, **plain(s.state_dict())} for s in take.schedules],
         "precision": take.precision,

@@ -50,7 +50,7 @@ class Keeper:
             DamagedCheckpointError: none is whole.
         """
         found = files.newest(self.mine) if self.mine is not None else (None, None)
-        path, state = processes.share(found) if self.folder is not None else found
+        path, state = processes.tell(found) if self.folder is not None else found
         if state is not None:
             try:
                 self.run.load_state_dict(state)

@@ -79,7 +79,7 @@ def fit(
 
     Book: Experiments, "MNIST and the MLP"; Frontiers, "Scaling out".
     """
-    _check(train, epochs, precision, clip)
+    _check(optimizer, train, epochs, precision, clip)
     options: dict[str, Any] = {"precision": precision, "channels_last": channels_last}
     step = Step(model, optimizer, measures_of(loss, metrics), [*schedules], compile=compile, clip=clip, **options)
     run = Run(step, train)
@@ -103,7 +103,7 @@ def fit(
 
 def _test(model: nn.Module, test: Any, options: Mapping[str, Any]) -> Row:
     """Results on one test set or several."""
-    processes.share_buffers(model)
+    processes.share(model.buffers())
     sets = {} if test is None else test if isinstance(test, Mapping) else {"test": test}
     results: Row = {}
     for name, batches in sets.items():
@@ -111,12 +111,15 @@ def _test(model: nn.Module, test: Any, options: Mapping[str, Any]) -> Row:
     return results
 
 
-def _check(train: Any, epochs: int, precision: str, clip: float | None) -> None:
+def _check(optimizer: Any, train: Any, epochs: int, precision: str, clip: float | None) -> None:
     if not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"epochs must be an integer of at least 0, got {epochs!r}")
     if clip is not None and not clip > 0:
         raise ValueError(f"clip must be the largest norm of a gradient, so > 0, got {clip!r}")
-    one_of("precision", precision, PRECISIONS)
+    if one_of("precision", precision, PRECISIONS) == "float16" and hasattr(optimizer, "network"):
+        raise ValueError(
+            f"precision='float16' scales gradients, which {type(optimizer).__name__} cannot: use 'bfloat16'"
+        )
     lengths = processes.gather(len(train))
     if min(lengths) == 0:
         raise ValueError("train has no batches")

@@ -68,6 +68,8 @@ class Run:
     def end_epoch(self, results: Row) -> Row:
         """Close the epoch with its row; ``results`` are those of the test sets."""
         means = self.sums.means("train")
+        if self.take.levels:
+            self.take.optimizer.sync()
         for schedule in self.take.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(means["train_loss"])
@@ -82,7 +84,7 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, of all processes; each of them must ask at the same step."""
-        processes.share_buffers(self.take.model)
+        processes.share(self.take.model.buffers())
         mine = {"random": _random_state(self.take.device)}
         if self.resumable:
             mine["batches"] = self.train.state_dict()

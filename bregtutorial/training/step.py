@@ -18,7 +18,7 @@ class Step:
     """What :func:`bregtutorial.fit` does with a batch.
 
     Args:
-        model: the network; in several processes it is wrapped here, unless it is wrapped already.
+        model: the network; for several processes it is wrapped here, unless it is wrapped already.
         optimizer: of ``torch.optim`` or of this package; where it has a ``network``, that one is trained.
         measures: the loss, then the metrics.
         schedules: stepped after every step that the optimizer took.
@@ -44,8 +44,8 @@ class Step:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
-        whole = model if model is not self.model else self._wrap(self.model)
-        self._wrapped = {"model": (self.model, whole)}
+        self.levels = hasattr(optimizer, "network")
+        self._whole = model if model is not self.model else self._wrap(model)
 
     def __call__(self, x: Tensor, y: Tensor) -> list[Tensor]:
         """Take the step; return loss and metrics, as they were before it, without waiting for them."""
@@ -56,6 +56,9 @@ class Step:
             output = network(x)
             loss = self.measures["loss"](output, y)
         torch.autograd.backward(self.scaler.scale(loss))
+        if self.levels:
+            processes.average(p.grad for p in network.parameters())
+            processes.share(network.buffers())
         if self.clip is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(network.parameters(), self.clip)
@@ -71,18 +74,14 @@ class Step:
 
     def _network(self) -> nn.Module:
         """The network of this step; an optimizer such as Multilevel names it anew before each."""
-        network = getattr(self.optimizer, "network", self.model)
-        for bare, wrapped in self._wrapped.values():
-            if network is bare:
-                return wrapped
-        network.train(self.model.training)
-        self._wrapped["other"] = (network, self._wrap(network))
-        return self._wrapped["other"][1]
+        network: nn.Module = getattr(self.optimizer, "network", self.model)
+        return self._whole if network is self.model else network
 
     def _wrap(self, network: nn.Module) -> nn.Module:
-        if self.compile and network is self.model:  # others live for some steps only, which repays no compilation
+        processes.share([*network.parameters(), *network.buffers()])
+        if self.compile:
             options = {} if self.compile is True else self.compile
             network = cast(nn.Module, torch.compile(network, **options))
-        if processes.world_size() > 1:
+        if processes.world_size() > 1 and not self.levels:  # a small network would need a wrapper every few steps
             network = DistributedDataParallel(network, device_ids=[self.device] if self.device.type == "cuda" else None)
         return network
