@@ -99,7 +99,7 @@ class Wiring:
         sets: the sets of channels; elsewhere a set is named by its number here.
         modules: ends of every layer and channelwise module whose channels are understood, by name, in the order of
             computation. A module that is missing here has only fixed sets at its ends.
-        steps: the operations, in the order of computation.
+        steps: the operations, in the order of computation; the last one is the network's output.
 
     Book: Frontiers, "From zeros to speed".
     """

@@ -78,7 +78,8 @@ class _Walk:
     def visit(self, node: fx.Node) -> None:
         """One operation: what tensor it makes, and the step."""
         if node.op == "output":
-            self.fix(node.all_input_nodes, "output of the network")
+            value = self.fix(node.all_input_nodes, "output of the network")
+            self.record(node, node.all_input_nodes, value, varies, owns=True)
         elif node.op in ("placeholder", "get_attr"):
             why = "input of the network" if node.op == "placeholder" else f"{node.target}, a tensor of the network"
             self.record(node, (), Opaque(why), varies, owns=True)
