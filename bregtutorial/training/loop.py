@@ -117,9 +117,7 @@ def _check(optimizer: Any, train: Any, epochs: int, precision: str, clip: float 
     if clip is not None and not clip > 0:
         raise ValueError(f"clip must be the largest norm of a gradient, so > 0, got {clip!r}")
     if one_of("precision", precision, PRECISIONS) == "float16" and hasattr(optimizer, "network"):
-        raise ValueError(
-            f"precision='float16' scales gradients, which {type(optimizer).__name__} cannot: use 'bfloat16'"
-        )
+        raise ValueError(f"precision='float16' does not suit {type(optimizer).__name__}, use 'bfloat16'")
     lengths = processes.gather(len(train))
     if min(lengths) == 0:
         raise ValueError("train has no batches")

@@ -68,7 +68,7 @@ class Run:
     def end_epoch(self, results: Row) -> Row:
         """Close the epoch with its row; ``results`` are those of the test sets."""
         means = self.sums.means("train")
-        if self.take.levels:
+        if hasattr(self.take.optimizer, "sync"):  # Multilevel's model may lag behind
             self.take.optimizer.sync()
         for schedule in self.take.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
