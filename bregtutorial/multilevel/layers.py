@@ -40,7 +40,8 @@ class SmallLayer(nn.Module):
     def follow(self, cut: RowCut, rows: Tensor) -> None:
         """Take over a cut; ``rows`` says of the channels that are kept whether their row is active."""
         self._extra, self._constant, self._width = cut.extra, cut.constant, len(rows)
-        self._rows = None if rows.all() else rows.nonzero().flatten()
+        places = rows.nonzero().flatten() if not cut.empty else cut.index  # a dead row stands in, and is 0 anywhere
+        self._rows = None if rows.all() else places
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of the channels that are kept."""

@@ -56,7 +56,8 @@ class Multilevel(Optimizer):
 
     Example:
         >>> import torch, bregtutorial as bt
-        >>> model = bt.sparse_init_(bt.models.mlp((784, 100, 10)), density=0.2, groups="rows")
+        >>> model = bt.models.mlp((784, 100, 10))
+        >>> _ = bt.sparse_init_(model, density=0.2, groups="rows")
         >>> ml = Multilevel(model, bt.LinBreg(bt.parameter_groups(model, 0.1, bt.GroupL2("rows"))), coarse_steps=9)
         >>> for _ in range(12):
         ...     loss = ml.network(torch.rand(8, 784)).square().mean()
