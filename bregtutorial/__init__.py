@@ -32,6 +32,7 @@ from bregtutorial import (
     plotting,
     quality,
     reference,
+    schedules,
     training,
 )
 from bregtutorial.compaction import compact
@@ -43,6 +44,7 @@ from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.parameter_groups import parameter_groups
 from bregtutorial.processes import distributed
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, SparseGroupL2, Zero
+from bregtutorial.schedules import TargetDensity
 from bregtutorial.sparsity import density, sparsity_report
 from bregtutorial.training import evaluate, fit
 
@@ -57,6 +59,7 @@ __all__ = [
     "Nuclear",
     "ProxSGD",
     "SparseGroupL2",
+    "TargetDensity",
     "Zero",
     "certificates",
     "checkpoint",
@@ -76,6 +79,7 @@ __all__ = [
     "plotting",
     "quality",
     "reference",
+    "schedules",
     "sparse_init_",
     "sparsity_report",
     "training",

@@ -27,7 +27,7 @@ LEVELS = (
     ("layers", "regularizers"),
     ("initialization", "models", "data"),
     ("optim", "sparsity", "parameter_groups", "wiring"),
-    ("schedules", "multilevel", "compaction", "cost", "reference", "certificates", "inverse_scale_space"),
+    ("schedules", "multilevel", "compaction", "cost", "reference", "certificates", "inverse_scale_space", "diagnosis"),
     ("training",),
     ("recipes",),
     ("results",),
