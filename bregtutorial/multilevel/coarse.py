@@ -124,7 +124,7 @@ class Coarse:
         groups = []
         self._sources: list[tuple[dict[str, Any], Slot | None]] = []
         for group in self.fine.param_groups:
-            settings = {key: group[key] for key in self.fine.defaults}
+            settings = self._settings(group)
             slots = [(p, cut.get(id(p))) for p in group["params"]]
             alone = [s for p, s in slots if s is not None and p.ndim > 1]
             together = [p if s is None else s.small for p, s in slots if s not in alone or s is None]
@@ -132,6 +132,9 @@ class Coarse:
                 groups.append({**settings, "params": params})
                 self._sources.append((group, slot))
         return type(self.fine)(groups)
+
+    def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
+        return {key: group[key] for key in self.fine.defaults if key in group}  # torch adds defaults that no group has
 
     @torch.no_grad()
     def gather(self, support: Support) -> None:
@@ -175,7 +178,7 @@ class Coarse:
     def step(self, closure: Any = None) -> Any:
         """One step of the small optimizer with the settings that the optimizer has now."""
         for group, (source, slot) in zip(self.optimizer.param_groups, self._sources, strict=True):
-            group.update({key: source[key] for key in self.fine.defaults})
+            group.update(self._settings(source))
             if slot is not None:
                 slot.note()
                 group["lam"] = slot.lam * slot.factor

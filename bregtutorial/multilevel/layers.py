@@ -34,7 +34,8 @@ class SmallLayer(nn.Module):
         self._compute: Any = F.linear if isinstance(layer, nn.Linear) else layer._conv_forward
         self._border = meets_zeros(layer)
         self._extra, self._constant = 0, 0.0
-        self._rows: Tensor | None = None
+        self._rows: Tensor | None
+        self.register_buffer("_rows", None, persistent=False)
         self._width = 0
 
     def follow(self, cut: RowCut, rows: Tensor) -> None:
