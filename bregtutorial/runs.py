@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from bregtutorial import processes
-from bregtutorial.recipes import Experiment, Recipe, Setting, build, get
+from bregtutorial.recipes import TASKS, Experiment, Recipe, Setting, build, get
 from bregtutorial.recipes.pruning import cut_small_, remove_masks
 from bregtutorial.results import Result, environment, revision
 from bregtutorial.sparsity import sparsity_report
@@ -87,6 +87,7 @@ def run(
             progress=progress,
             loss=experiment.loss,
             metrics=experiment.metrics,
+            observe=TASKS[recipe.task].observe,
             **options,
         )
         remove_masks(experiment.model)
@@ -117,6 +118,9 @@ def _final(
     last = history[-1]
     kept = [f"{split}_{name}" for split in ("train", *experiment.test) for name in ("loss", *experiment.metrics)]
     final = {name: last[name] for name in kept} | _counts(experiment.model)
+    if slow := TASKS[recipe.task].final_metrics:
+        for name, batches in experiment.test.items():
+            final |= evaluate(experiment.model, batches, loss=experiment.loss, metrics=slow, name=name, **options)
     if recipe.threshold is not None:
         cut = copy.deepcopy(experiment.model)
         cut_small_(cut, recipe.threshold, {k: getattr(p.reg, "groups", None) for k, p in recipe.penalties.items()})

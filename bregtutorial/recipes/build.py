@@ -13,6 +13,7 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from bregtutorial.data import Loader
 from bregtutorial.initialization import sparse_init_
+from bregtutorial.layers import weighted_layers
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.parameter_groups import parameter_groups
 from bregtutorial.recipes.networks import MODELS
@@ -113,8 +114,12 @@ def build(
 def _model(recipe: Recipe, budget: Budget, setting: Setting, image: Any, n_classes: int) -> nn.Module:
     generator = torch.Generator().manual_seed(setting.seed)
     model = MODELS[recipe.model](budget.widths, image, n_classes, generator)
-    if recipe.density < 1:
-        sparse_init_(model, recipe.density, groups=recipe.init_groups, generator=generator)
+    density = recipe.density if budget.density is None else budget.density
+    if density < 1:
+        sparse_init_(model, density, groups=recipe.init_groups, generator=generator)
+    with torch.no_grad():
+        for _, layer in weighted_layers(model):
+            layer.weight.mul_(recipe.gain)
     return model
 
 

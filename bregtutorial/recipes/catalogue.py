@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bregtutorial.recipes import cifar10, convnet, mnist_mlp
+from bregtutorial.recipes import autoencoder, cifar10, convnet, mnist_mlp
 from bregtutorial.recipes.recipe import Recipe
 from bregtutorial.tiers import one_of
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for module in (mnist_mlp, convnet, cifar10) for recipe in module.RECIPES
+    recipe.name: recipe for module in (mnist_mlp, convnet, cifar10, autoencoder) for recipe in module.RECIPES
 }
 
 

@@ -26,4 +26,20 @@ def _resnet18(widths: Sequence[int], image: Shape, n_classes: int, generator: to
     return models.resnet(widths, (2, 2, 2, 2), n_classes, in_channels=image[0], generator=generator)
 
 
-MODELS: dict[str, Builder] = {"mlp": _mlp, "convnet": _convnet, "resnet18": _resnet18}
+def _autoencoder(widths: Sequence[int], image: Shape, n_classes: int, generator: torch.Generator) -> nn.Module:
+    pixels = image[1] * image[2]
+    return models.autoencoder((pixels, *widths, pixels), generator=generator)
+
+
+def _skip_autoencoder(widths: Sequence[int], image: Shape, n_classes: int, generator: torch.Generator) -> nn.Module:
+    pixels = image[1] * image[2]
+    return models.skip_autoencoder((pixels, *widths, pixels), generator=generator)
+
+
+MODELS: dict[str, Builder] = {
+    "mlp": _mlp,
+    "convnet": _convnet,
+    "resnet18": _resnet18,
+    "autoencoder": _autoencoder,
+    "skip-autoencoder": _skip_autoencoder,
+}

@@ -44,6 +44,7 @@ class Budget:
         epochs: passes over the training images.
         widths: of the model, see :data:`bregtutorial.recipes.MODELS`.
         size: number of training images, a stratified part; ``None`` takes all.
+        density: initial density where narrower layers need a larger one; ``None`` takes the recipe's.
 
     Book: Experiments, "MNIST and the MLP".
     """
@@ -52,6 +53,7 @@ class Budget:
     epochs: int
     widths: tuple[int, ...]
     size: int | None = None
+    density: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Recipe:
         conv, linear, other: penalty on each kind of parameters, see :func:`bregtutorial.parameter_groups`.
         density: initial density, 1 for a dense start.
         init_groups: what :func:`bregtutorial.sparse_init_` masks as a whole, ``None`` for single weights.
+        gain: factor of all initial weights, after masking.
         schedule: of the step size: ``"constant"``, ``"plateau"`` (halved when the training loss has not fallen by 1 %
             for five epochs, as in the paper) or ``"cosine"`` (to zero, step by step).
         warmup: share of all steps over which ``"cosine"`` first rises linearly.
@@ -87,6 +90,7 @@ class Recipe:
         threshold: after training, groups whose root mean square is smaller become zero; ``None`` leaves all.
         batch_size: images of a step, over all processes.
         augment: of the training images, see :class:`bregtutorial.data.Loader`.
+        noise, blur: of the inputs in restoration, see :class:`bregtutorial.data.Corrupted`.
         label_smoothing: of the training loss.
         clip: largest norm of the whole gradient, ``None`` for no clipping.
         precision: ``"float32"``, ``"bfloat16"`` or ``"float16"``: what forward and backward compute in.
@@ -117,6 +121,7 @@ class Recipe:
     other: Penalty | None = None
     density: float = 1.0
     init_groups: str | None = None
+    gain: float = 1.0
     schedule: str = "constant"
     warmup: float = 0.0
     target_density: float | None = None
@@ -125,6 +130,8 @@ class Recipe:
     threshold: float | None = None
     batch_size: int = 128
     augment: str | None = None
+    noise: float = 0.0
+    blur: tuple[int, float] | None = None
     label_smoothing: float = 0.0
     clip: float | None = None
     precision: str = "float32"

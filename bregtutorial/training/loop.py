@@ -35,6 +35,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = 300.0,
     resume: bool = True,
+    observe: Callable[[nn.Module], Row] | None = None,
     log: Callable[[Row], Any] | None = None,
     progress: bool | None = None,
 ) -> list[Row]:
@@ -61,6 +62,7 @@ def fit(
         checkpoint: folder for checkpoints and ``history.jsonl``; without it nothing is written.
         checkpoint_every: seconds from one checkpoint to the next; the end of the run is always saved.
         resume: go on from the newest checkpoint in the folder; ``False`` removes what is there.
+        observe: called with the model after every epoch; the numbers that it returns by name join the row.
         log: called with every row.
         progress: show a bar on stderr; default: if that is a terminal.
 
@@ -93,7 +95,8 @@ def fit(
                 run.add_batch(x, y)
                 bar.update()
                 keeper.after_step()
-            row = run.end_epoch(_test(step.model, test, {"loss": loss, "metrics": metrics, **options}))
+            results = _test(step.model, test, {"loss": loss, "metrics": metrics, **options})
+            row = run.end_epoch(results | (observe(step.model) if observe else {}))
             bar.set_postfix(row, refresh=False)
             if log is not None and processes.rank() == 0:
                 log(dict(row))
