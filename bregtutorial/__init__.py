@@ -31,7 +31,9 @@ from bregtutorial import (
     optim,
     plotting,
     quality,
+    recipes,
     reference,
+    results,
     schedules,
     training,
 )
@@ -44,6 +46,7 @@ from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
 from bregtutorial.parameter_groups import parameter_groups
 from bregtutorial.processes import distributed
 from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, SparseGroupL2, Zero
+from bregtutorial.runs import run
 from bregtutorial.schedules import TargetDensity
 from bregtutorial.sparsity import density, sparsity_report
 from bregtutorial.training import evaluate, fit
@@ -78,7 +81,10 @@ __all__ = [
     "parameter_groups",
     "plotting",
     "quality",
+    "recipes",
     "reference",
+    "results",
+    "run",
     "schedules",
     "sparse_init_",
     "sparsity_report",
