@@ -57,6 +57,10 @@ class L1:
         """The sign, 0 at 0."""
         return w.sign()
 
+    def wakes_below(self, v: Tensor) -> Tensor:
+        """The magnitude."""
+        return v.abs()
+
 
 @dataclass(frozen=True)
 class L1NonNegative:
@@ -93,6 +97,10 @@ class L1NonNegative:
                 "call weight.clamp_(min=0) under torch.no_grad() before the first step"
             )
         return (w > 0).to(w.dtype)
+
+    def wakes_below(self, v: Tensor) -> Tensor:
+        """The positive part."""
+        return v.clamp_min(0)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,10 @@ class GroupL2:
         direction = w / norms.where(norms != 0, torch.inf)
         return direction * math.sqrt(group_size(self.groups, w.shape))
 
+    def wakes_below(self, v: Tensor) -> Tensor:
+        """The norm of its group, divided by the root of the group's size; 0 for an entry that is 0."""
+        return torch.where(v == 0, 0.0, group_norms(v, self.groups) / math.sqrt(group_size(self.groups, v.shape)))
+
 
 @dataclass(frozen=True)
 class SparseGroupL2:
@@ -117,3 +121,16 @@ class SparseGroupL2:
     def subgradient(self, w: Tensor) -> Tensor:
         """The weighted sum of both subgradients: the smallest, since both choose 0 where they are free."""
         return self.l1_ratio * w.sign() + (1 - self.l1_ratio) * GroupL2(self.groups).subgradient(w)
+
+    def wakes_below(self, v: Tensor) -> Tensor:
+        """The smaller of the strengths that silence the entry and its group; the latter is found by bisection."""
+        if self.l1_ratio == 0:
+            return GroupL2(self.groups).wakes_below(v)
+        entry = L1().wakes_below(v) / self.l1_ratio
+        high = entry.amax(reduced_dims(self.groups, v.ndim), keepdim=True)
+        low, size = torch.zeros_like(high), math.sqrt(group_size(self.groups, v.shape))
+        for _ in range(64):  # enough for float64
+            middle = (low + high) / 2
+            awake = group_norms(soft(v, middle * self.l1_ratio), self.groups) > middle * (1 - self.l1_ratio) * size
+            low, high = torch.where(awake, middle, low), torch.where(awake, high, middle)
+        return torch.minimum(entry, low)

@@ -18,6 +18,10 @@ from torch import Tensor
 class Regularizer(Protocol):
     """What an optimizer needs of a regularizer; write your own as a frozen dataclass with these members.
 
+    Two more are asked for where they exist: ``check_ndim(ndim)`` raises ``ValueError`` for weights on which it is not
+    defined, and ``wakes_below(v)`` gives for every entry the strength ``t`` below which ``prox(v, t)`` is not zero
+    there, which is how :class:`bregtutorial.TargetDensity` finds a strength.
+
     Book: Frontiers, "Your own network".
     """
 
