@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from bregtutorial.compaction.decide import Decision
+from bregtutorial.compaction.decide import Decision, Merge
 from bregtutorial.compaction.resize import Model, Widths, all_widths, replaced, resized
 
 
@@ -114,11 +114,21 @@ def _fill(big: nn.Module, small: nn.Module, decision: Decision, name: str) -> No
     for key, value in chain(big.named_parameters(), big.named_buffers()):
         if key == "weight" and name in decision.arrives:
             target = _outputs_first(big, targets[key])
-            target.copy_(_outputs_first(big, value)[rows.to(value.device)][:, columns.to(value.device)])
+            w = _merged(_outputs_first(big, value), decision.merges.get(name))
+            target.copy_(w[rows.to(value.device)][:, columns.to(value.device)])
             target[wiring.outputs(name, decision.idle)[rows]] = 0.0
             target[:, wiring.inputs(name, decision.idle)[columns]] = 0.0
         else:
             targets[key].copy_(value[rows.to(value.device)] if value.ndim else value)
+
+
+def _merged(w: Tensor, merge: Merge | None) -> Tensor:
+    """A weight in which constant inputs take over the work of others, for each offset in the kernel."""
+    if merge is None:
+        return w
+    factors = merge.factors.to(w.device).view(-1, *[1] * (w.ndim - 2))
+    moved = w[:, merge.sources.to(w.device)].double() * factors
+    return w.double().index_add(1, merge.targets.to(w.device), moved).to(w.dtype)
 
 
 def _outputs_first(layer: nn.Module, w: Tensor) -> Tensor:

@@ -39,7 +39,9 @@ def remarks(model: nn.Module, decision: Decision, name: str) -> tuple[str, ...]:
     for reading in reads:
         stuck = reading.blocked & ~varies
         if stuck.any():
-            found.append(f"{int(stuck.sum())} constant outputs stay: {reading.text(stuck)}")
+            kept = int((stuck & decision.keep[number]).sum())
+            become = f"become {kept}" if kept else "go into others"
+            found.append(f"{int(stuck.sum())} constant outputs {become}: {reading.text(stuck)}")
     coupled = ~decision.leaves[name].isnan() & decision.keep[number]
     if coupled.any() and len(channels.writers) > 1:
         partners = ", ".join(repr(writer) for writer in channels.writers if writer != name)

@@ -125,8 +125,9 @@ def resized(module: nn.Module, width: tuple[int, ...]) -> nn.Module:
 def _same_kind(module: nn.Module, width: tuple[int, ...]) -> nn.Module:
     # On the meta device: no random numbers are drawn, which the caller might miss.
     make: dict[str, Any] = {"device": "meta"}
-    for tensor in chain(module.buffers(), module.parameters()):  # the last counts: a norm's buffers may be integers
-        make["dtype"] = tensor.dtype
+    numbers = [t for t in chain(module.parameters(), module.buffers()) if t.is_floating_point()]
+    if numbers:
+        make["dtype"] = numbers[0].dtype
     kind: Any = type(module)
     if isinstance(module, nn.PReLU):
         return nn.PReLU(*width, **make)
