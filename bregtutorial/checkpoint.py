@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         FileNotFoundError: there is no such file.
         DamagedCheckpointError: the file was cut short or altered after it was written.
+        pickle.UnpicklingError: it holds other objects than tensors, numbers, strings, and lists and dicts of them.
 
     Example:
         >>> import pathlib, tempfile
@@ -101,7 +103,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     raw.seek(0)
     try:
         return torch.load(raw, map_location="cpu", weights_only=True)
-    except RuntimeError as error:  # the archive's own bookkeeping, which has no checksum
+    except pickle.UnpicklingError:
+        raise  # whole, but it holds objects
+    except Exception as error:  # the archive's own bookkeeping, which has no checksum
         raise DamagedCheckpointError(path, error) from error
 
 

@@ -17,12 +17,13 @@ def identity(take: Step, train: Any) -> dict[str, Any]:
     return {
         "model": {name: f"{t.dtype} {tuple(t.shape)}" for name, t in take.model.state_dict().items()},
         "optimizer": type(take.optimizer).__name__,
+        "schedules": ", ".join(type(s).__name__ for s in take.schedules),
         "coarse_steps": getattr(take.optimizer, "coarse_steps", 0),
         "param_groups": [_settings(group) for group in take.optimizer.param_groups],
-        "schedules": [{"class": type(s).__name__, **plain(s.state_dict())} for s in take.schedules],
+        "settings of schedules": [plain(s.state_dict()) for s in take.schedules],
         "precision": take.precision,
         "clip": take.clip,
-        "loss and metrics": list(take.measures),
+        "loss and metrics": ", ".join(take.measures),
         "batches of an epoch": len(train),
         "processes": processes.world_size(),
     }
@@ -50,7 +51,9 @@ def differences(saved: Any, here: Any, name: str = "") -> Iterator[str]:
         for key in dict.fromkeys([*saved, *here]):
             path = f"{name}.{key}" if name else key
             yield from differences(saved.get(key, "absent"), here.get(key, "absent"), path)
-    elif isinstance(saved, list) and isinstance(here, list) and len(saved) == len(here):
+    elif isinstance(saved, list) and isinstance(here, list) and len(saved) != len(here):
+        yield f"{name} were {len(saved)} and are {len(here)}"
+    elif isinstance(saved, list) and isinstance(here, list):
         for i, (a, b) in enumerate(zip(saved, here, strict=True)):
             yield from differences(a, b, f"{name}[{i}]")
     elif saved != here and not (saved != saved and here != here):  # NaN is like NaN
