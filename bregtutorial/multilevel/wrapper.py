@@ -147,7 +147,7 @@ class Multilevel(Optimizer):
         """Forget the gradients of both levels."""
         self.optimizer.zero_grad(set_to_none)
         if self._left:
-            self._level().optimizer.zero_grad(set_to_none)
+            self._level().zero_grad()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the level that :attr:`network` is on.
