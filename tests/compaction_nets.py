@@ -55,9 +55,10 @@ class Mean(nn.Module):
 
 def conv(draw: Draw, n_in: int, n_out: int, *, same: bool = False) -> list[nn.Module]:
     """A convolution with or without padding, bias, norm and activation; ``same`` keeps the size of the image."""
-    k, stride = draw(st.sampled_from([1, 3])), 1 if same else draw(st.sampled_from([1, 1, 2]))
-    padding = k // 2 if same else draw(st.integers(0, k // 2))
-    mode = draw(st.sampled_from(["zeros", "zeros", "reflect", "replicate", "circular"]))
+    k = draw(st.sampled_from([3, 1]))
+    stride = 1 if same else draw(st.sampled_from([1, 1, 2]))
+    padding = k // 2 if same or draw(st.booleans()) else 0
+    mode = draw(st.sampled_from(["zeros", "zeros", "zeros", "reflect", "replicate", "circular"]))
     groups = n_in if n_in == n_out and draw(st.integers(0, 3)) == 0 else 1
     layers: list[nn.Module] = [
         nn.Conv2d(n_in, n_out, k, stride, padding, bias=draw(st.booleans()), padding_mode=mode, groups=groups)
@@ -100,15 +101,18 @@ def pool(draw: Draw) -> nn.Module:
 
 
 def block(draw: Draw, n_in: int) -> tuple[nn.Module, int]:
-    n_out = draw(st.integers(1, 5))
-    kind = draw(st.sampled_from(["plain", "plain", "residual", "projected", "cat", "gated"]))
+    n_out = draw(st.integers(2, 7))
+    kind = draw(st.sampled_from(["plain", "plain", "residual", "projected", "cat", "gated", "upward"]))
     if kind == "residual":
-        middle = draw(st.integers(1, 4))
+        middle = draw(st.integers(1, 6))
         branch = nn.Sequential(*conv(draw, n_in, middle, same=True), *conv(draw, middle, n_in, same=True))
         return Residual(branch, nn.Identity(), activation(draw, n_in)), n_in
     if kind == "projected":
         branches = (nn.Sequential(*conv(draw, n_in, n_out, same=True)) for _ in range(2))
         return Residual(*branches, activation(draw, n_out)), n_out
+    if kind == "upward":
+        up = nn.ConvTranspose2d(n_in, n_out, 2, draw(st.integers(1, 2)), bias=draw(st.booleans()))
+        return nn.Sequential(up, activation(draw, n_out)), n_out
     if kind == "cat":
         branches = [nn.Sequential(*conv(draw, n_in, n, same=True)) for n in (n_out, 2)]
         return Concatenated(*branches), n_out + 2
@@ -121,7 +125,7 @@ def convnets(draw: Draw) -> nn.Module:
     """A trunk of blocks, and a head of Linear layers."""
     width = n_in = draw(st.integers(1, 3))
     layers: list[nn.Module] = []
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(st.integers(2, 4))):
         module, width = block(draw, width)
         layers.append(module)
     if draw(st.booleans()):
@@ -134,6 +138,25 @@ def convnets(draw: Draw) -> nn.Module:
             layers.append(nn.BatchNorm1d(flat))
     layers += head(draw, flat)
     return damaged(draw, nn.Sequential(*layers)), n_in
+
+
+@st.composite
+def padded(draw: Draw) -> nn.Module:
+    """3x3 convolutions with zero padding, norm and ReLU, some side by side: many constants meet zeros."""
+    width, layers = 2, []
+    for _ in range(draw(st.integers(2, 3))):
+        n_out = draw(st.integers(3, 8))
+        branches = [
+            nn.Sequential(nn.Conv2d(width, n, 3, padding=1, bias=False), nn.BatchNorm2d(n), nn.ReLU())
+            for n in (n_out, 3)
+        ]
+        if draw(st.booleans()):
+            layers.append(Concatenated(*branches))
+            width = n_out + 3
+        else:
+            layers.append(branches[0])
+            width = n_out
+    return damaged(draw, nn.Sequential(*layers, Mean(), nn.Linear(width, 3)), rows_only=True), 2
 
 
 @st.composite
@@ -156,14 +179,15 @@ def head(draw: Draw, n_in: int) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def damaged(draw: Draw, model: nn.Module) -> nn.Module:
+def damaged(draw: Draw, model: nn.Module, *, rows_only: bool = False) -> nn.Module:
     """Random weights and statistics, of which some rows, columns, single weights and scales are zero."""
     g = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
-    rate = draw(st.sampled_from([0.0, 0.3, 0.6, 0.9]))
+    rate = draw(st.sampled_from([0.4, 0.2, 0.6, 0.9, 0.0]))
     for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             w = module.weight.normal_(generator=g)
             kill = rate * (torch.rand(3, generator=g) < 0.6)
+            kill = torch.tensor([rate, 0.0, 0.0]) if rows_only else kill
             w[torch.rand(w.shape[0], generator=g) < kill[0]] = 0.0
             w[:, torch.rand(w.shape[1], generator=g) < kill[1]] = 0.0
             w.mul_((torch.rand(w.shape, generator=g) >= kill[2] / 2).to(w))
@@ -178,3 +202,8 @@ def damaged(draw: Draw, model: nn.Module) -> nn.Module:
         elif isinstance(module, nn.PReLU):
             module.weight.normal_(generator=g)
     return model
+
+
+def networks() -> st.SearchStrategy:
+    """Any of these, with the number of channels of its images or inputs."""
+    return st.one_of(convnets(), padded(), mlps())

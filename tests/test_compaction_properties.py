@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from compaction_nets import SIDE, convnets, mlps
+from compaction_nets import SIDE, networks
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import bregtutorial as bt
@@ -27,7 +26,7 @@ def relative_error(model: nn.Module, small: nn.Module, x: Tensor) -> float:
 
 
 @many
-@given(st.one_of(convnets(), mlps()))
+@given(networks())
 def test_the_small_network_computes_the_same(drawn: tuple[nn.Module, int]) -> None:
     model, n_in = drawn
     x = inputs(model, n_in)
@@ -38,7 +37,7 @@ def test_the_small_network_computes_the_same(drawn: tuple[nn.Module, int]) -> No
 
 
 @many
-@given(st.one_of(convnets(), mlps()))
+@given(networks())
 def test_what_the_plan_says_is_done_and_nothing_else(drawn: tuple[nn.Module, int]) -> None:
     model, _ = drawn
     before, random = copy.deepcopy(model.state_dict()), torch.get_rng_state()
@@ -52,13 +51,14 @@ def test_what_the_plan_says_is_done_and_nothing_else(drawn: tuple[nn.Module, int
     assert plan.parameters == tuple(sum(p.numel() for p in net.parameters()) for net in (model, small))
     for row in plan.layers:
         layer = small.get_submodule(row.name)
-        assert tuple(layer.weight.shape[:2]) == (row.outputs[1], row.inputs[1])
+        assert plan.widths[row.name][:2] == (row.inputs[1], row.outputs[1])
+        assert sum(p.numel() for p in layer.parameters()) == row.parameters[1]
         assert row.outputs[0] - row.constant - row.unread == row.outputs[1]
     assert {id(p) for p in small.parameters()}.isdisjoint({id(p) for p in model.parameters()})
 
 
 @many
-@given(st.one_of(convnets(), mlps()))
+@given(networks())
 def test_a_small_network_has_nothing_more_to_give(drawn: tuple[nn.Module, int]) -> None:
     small = bt.compact(drawn[0].double())
     again = bt.compact.plan(small)
