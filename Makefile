@@ -11,7 +11,7 @@ PACKAGE := $(call files,bregtutorial results)
 BOOK    := $(call files,book) _config.yml _toc.yml
 CHAPTER := $(filter %.ipynb,$(BOOK))
 TOOLS   := $(call files,tools)
-OTHER   := $(call files,tests benchmarks .ci .github) $(wildcard *.md) Makefile LICENSE CITATION.cff pyproject.toml \
+OTHER   := $(call files,tests benchmarks .ci .github) $(wildcard *.md) Makefile LICENSE CITATION.cff pyproject.toml setup.py \
            environment.yml constraints.txt
 
 export PYTHONHASHSEED = 0
@@ -34,7 +34,7 @@ help:
 	@echo "options: PYTHON=python3.12 JOBS=4 BREGTUTORIAL_TIER=quick|colab|full"
 
 # --- environment ---------------------------------------------------------------------------------------------------
-$(VENV)/.stamp: constraints.txt pyproject.toml
+$(VENV)/.stamp: constraints.txt pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "bregtutorial needs Python >= 3.11, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \

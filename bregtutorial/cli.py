@@ -9,10 +9,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bregtutorial import processes
+from bregtutorial import plotting, processes, results
 from bregtutorial.recipes import RECIPES, get, names
 from bregtutorial.recipes.command import Parser, add_options, chosen
 from bregtutorial.runs import run
+from bregtutorial.tiers import TIERS
 
 __all__ = ["main"]
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
@@ -55,6 +56,16 @@ def parser() -> Parser:
     running.add_argument("--checkpoint", metavar="DIR", help="keep the state of the training here")
     running.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from it")
     running.set_defaults(do=_run)
+    for kind, do in (("table", _table), ("figure", _figure)):
+        numbers = [name.split()[1] for name in results.PUBLISHED if name.startswith(kind)]
+        showing = commands.add_parser(kind, help=f"{kind} of the paper beside recorded runs: {', '.join(numbers)}")
+        showing.add_argument("number", choices=numbers)
+        showing.add_argument("--tier", choices=TIERS, help="of the runs; default: the largest that was recorded")
+        showing.add_argument("--results", metavar="DIR", help="folder of the records; default: those of the package")
+        showing.set_defaults(do=do)
+    showing.add_argument(
+        "--output", metavar="FILE", help="picture to write, .png or .svg; default: figure-<number>.png"
+    )
     return whole
 
 
@@ -76,6 +87,21 @@ def _run(options: argparse.Namespace) -> None:
     )
     if processes.rank() == 0:
         print(result)
+
+
+def _table(options: argparse.Namespace) -> None:
+    print(results.compare(f"table {options.number}", options.tier, options.results))
+
+
+def _figure(options: argparse.Namespace) -> None:
+    comparison = results.compare(f"figure {options.number}", options.tier, options.results)
+    print(comparison)
+    if not any(row.runs for row in comparison.rows):
+        raise ValueError("nothing was recorded that could be drawn; the commands above record it")
+    output = options.output or f"figure-{options.number}.png"
+    plotting.use_style()
+    plotting.comparison(comparison).savefig(output)
+    print(f"wrote {output}")
 
 
 def _print_row(row: dict[str, float]) -> None:

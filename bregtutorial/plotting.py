@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from bregtutorial._charts import history, layer_bars
 from bregtutorial._explorer import FIGURE_STYLE
 from bregtutorial._palette import COLOURS, diverging, line, sequential, use_style
+from bregtutorial._published import comparison
 from bregtutorial._svg import render
 from bregtutorial._weights import weight_image
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "Picture",
+    "comparison",
     "diverging",
     "history",
     "layer_bars",

@@ -21,6 +21,7 @@ notebook = nbformat.read("chapter.ipynb", as_version=4)
 nbclient.NotebookClient(notebook, kernel_name="python3").execute()
 nbformat.write(notebook, "done.ipynb")
 """
+RECORDS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "results").rglob("*.json"))
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "bregtutorial").rglob("*.py"))
 
 
@@ -37,7 +38,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory) -> Path:
     """The wheel, built from a copy of what git would hold: setuptools leaves traces where it works."""
     source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
-    for name in (*SOURCES, "bregtutorial/py.typed", "pyproject.toml", "README.md", "LICENSE"):
+    for name in (*SOURCES, *RECORDS, "bregtutorial/py.typed", "pyproject.toml", "setup.py", "README.md", "LICENSE"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", built, source, cwd=built)
@@ -62,7 +63,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     code = [name for name in names if ".dist-info/" not in name]
-    assert sorted(code) == sorted([*SOURCES, "bregtutorial/py.typed"])
+    recorded = [f"bregtutorial/recorded/{path.removeprefix('results/')}" for path in RECORDS]
+    assert sorted(code) == sorted([*SOURCES, *recorded, "bregtutorial/py.typed"])
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -77,6 +79,22 @@ def test_wheel_says_what_it_needs(wheel):
 def test_installed_package_is_complete(python, tmp_path):
     code = "import bregtutorial as bt; [getattr(bt, name) for name in bt.__all__]; print(bt.__file__)"
     assert run(python, "-c", code, cwd=tmp_path).startswith(str(site_packages(python, tmp_path)))
+
+
+def test_recorded_runs_come_with_the_installed_package(python, tmp_path):
+    code = "from bregtutorial import results; print(results.folder(), *[p.name for p in results.paths()], sep='\\n')"
+    folder, *names = run(python, "-c", code, cwd=tmp_path).split()
+    assert folder == str(site_packages(python, tmp_path) / "bregtutorial" / "recorded")
+    assert names == [Path(path).name for path in RECORDS] != []
+
+
+def test_the_console_script_is_the_module(python, tmp_path):
+    script, module = (
+        run(*command, "list", "mnist-mlp", cwd=tmp_path)
+        for command in ([python.with_name("bregtutorial")], [python, "-m", "bregtutorial"])
+    )
+    assert script == module
+    assert script.startswith("mnist-mlp/sgd")
 
 
 def test_chapter_runs_alone_against_the_installed_package(python, tmp_path):

@@ -22,6 +22,7 @@ from bregtutorial.recipes.recipe import Budget, Penalty, Recipe
 from bregtutorial.recipes.sets import describe_sets, load_sets
 from bregtutorial.recipes.setting import Setting
 from bregtutorial.recipes.tasks import TASKS
+from bregtutorial.schedules import TargetDensity
 
 EVAL_BATCH = 500
 
@@ -85,7 +86,7 @@ def build(
     sets = load_sets(budget, setting.tier, recipe.holdout)
     shared: dict[str, Any] = {
         "normalise": task.normalise,
-        "device": setting.device,
+        "device": device,
         "rank": rank,
         "world_size": world_size,
     }
@@ -155,8 +156,6 @@ def _schedules(optimizer: Optimizer, recipe: Recipe, steps: int) -> list[Any]:
     elif recipe.schedule == "cosine":
         found.append(torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(steps, round(recipe.warmup * steps))))
     if recipe.target_density is not None:
-        from bregtutorial.schedules import TargetDensity
-
         found.append(TargetDensity(optimizer, density=recipe.target_density))
     return found
 

@@ -19,6 +19,15 @@ PAPER = (
     "nothing was tuned."
 )
 
+ADABREG = (
+    "Strength and epochs are the paper's, the step size is its code's and Adam's usual one; with them we find two to "
+    "three times the density that the paper shows, for step sizes from 1e-4 to 1e-3 and for raw pixels, too."
+)
+DENSITY = (
+    "As adabreg, but with the strength, of 0.1 and 0.5, that came nearer to the paper's density of 13 % in 20 epochs, "
+    "judged by held-out training images."
+)
+
 
 def _recipe(variant: str, how: str = PAPER, **settings: Any) -> Recipe:
     common: dict[str, Any] = {"model": "mlp", "lr": 0.1, "schedule": "plateau", "holdout": 1 / 12}
@@ -40,10 +49,7 @@ RECIPES = (
     _recipe("sgd", optimizer="sgd"),
     *(_recipe(f"linbreg-{lam}", **_sparse(lam)) for lam in STRENGTHS),
     _recipe("linbreg-momentum", **_sparse("0.1", momentum=0.9)),
-    _recipe(
-        "adabreg",
-        "As the others; the step size 1e-3 is that of the paper's code, and Adam's usual one.",
-        **_sparse("0.1", optimizer="adabreg", lr=1e-3),
-    ),
+    _recipe("adabreg", ADABREG, **_sparse("0.1", optimizer="adabreg", lr=1e-3)),
+    _recipe("adabreg-0.5", DENSITY, **_sparse("0.5", optimizer="adabreg", lr=1e-3)),
     *(_recipe(f"proxsgd-{lam}", optimizer="proxsgd", linear=Penalty(float(lam))) for lam in PROX_STRENGTHS),
 )
