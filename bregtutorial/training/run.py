@@ -85,7 +85,7 @@ class Run:
     def state_dict(self) -> dict[str, Any]:
         """Everything, of all processes; each of them must ask at the same step."""
         processes.share(self.take.model.buffers())
-        mine = {"random": _random_state(self.take.device)}
+        mine = {"random": _random_state(self.take.device), "sums": self.sums.state_dict()}
         if self.resumable:
             mine["batches"] = self.train.state_dict()
         return {
@@ -93,7 +93,6 @@ class Run:
             "step": self.step,
             "rows": self.rows,
             "seconds": self.seconds,
-            "sums": self.sums.state_dict(),
             "model": self.take.model.state_dict(),
             "optimizer": self.take.optimizer.state_dict(),
             "schedules": [schedule.state_dict() for schedule in self.take.schedules],
@@ -120,7 +119,7 @@ class Run:
             schedule.load_state_dict(saved)
         self.take.scaler.load_state_dict(state["scaler"])
         self._begin(state["seconds"])
-        self.sums.load_state_dict(state["sums"])
+        self.sums.load_state_dict(mine["sums"])
         for kind, random in mine["random"].items():
             _random_module(kind).set_rng_state(random)
 
