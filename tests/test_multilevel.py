@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from masked_twin import CASES, Case, MaskedTwin, assert_close, batches, everything, make, train
+from masked_twin import CASES, Case, MaskedTwin, assert_close, batches, everything, loss_of, make, train
 from torch import Tensor, nn
 
 import bregtutorial as bt
@@ -136,3 +136,64 @@ def test_adabreg_is_exact_where_dead_neurons_are_silent() -> None:
         woke += int((alive(ml.model) & ~before).sum())
         assert_close(everything(ml.model, ml.optimizer), everything(twin.model, twin.optimizer))
     assert woke
+
+
+class TurnedAda:
+    """AdaBreg's coarse steps from their definition, with a full orthonormal basis of the dead inputs of a layer.
+
+    The first basis vector is that of the constants; in the others nothing moves. Rows of the full width throughout.
+    """
+
+    def __init__(self, ml: bt.Multilevel, layer: str, before: str) -> None:
+        self.rows = (ml.model[int(layer)].weight != 0).any(1)
+        self.dead = ~(ml.model[int(before)].weight != 0).any(1)
+        c = ml.model[int(before)].bias.detach()[self.dead].relu()
+        start = torch.cat([c[:, None], torch.randn(len(c), len(c) - 1)], dim=1)
+        basis = torch.linalg.qr(start)[0]
+        self.basis = basis if basis[:, 0] @ c >= 0 else -basis
+        p = ml.model[int(layer)].weight
+        self.group = next(g for g in ml.param_groups if any(q is p for q in g["params"]))
+        old = ml.optimizer.state[p]
+        self.v, self.m1 = self.turn(old["dual"]), self.turn(old["exp_avg"])
+        self.m2 = self.turn(torch.zeros_like(old["dual"]))
+        self.m2[:, : -len(c)] = old["exp_avg_sq"][:, ~self.dead]
+        self.m2[:, -len(c)] = old["exp_avg_sq"][:, self.dead].sum(1)
+        self.rests = torch.arange(p.shape[1]) > p.shape[1] - len(c) - int(not c.any())
+        self.k = int(old["step"])
+
+    def turn(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:, ~self.dead], x[:, self.dead] @ self.basis], dim=1)
+
+    def back(self, x: Tensor) -> Tensor:
+        whole = torch.empty_like(x)
+        whole[:, ~self.dead] = x[:, : -len(self.basis)]
+        whole[:, self.dead] = x[:, -len(self.basis) :] @ self.basis.T
+        return whole
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """The weights after a step."""
+        g, self.k = self.turn(gradient), self.k + 1
+        (b1, b2), eps, lr = self.group["betas"], self.group["eps"], self.group["lr"]
+        self.m1 = torch.where(self.rests, self.m1, b1 * self.m1 + (1 - b1) * g)
+        self.m2 = torch.where(self.rests, self.m2, b2 * self.m2 + (1 - b2) * g * g)
+        move = lr * (self.m1 / (1 - b1**self.k)) / ((self.m2 / (1 - b2**self.k)).sqrt() + eps)
+        self.v = torch.where(self.rests, self.v, self.v - move)
+        return self.back(bt.reference.prox_group(self.v, self.group["lam"], "rows"))
+
+
+def test_adabreg_takes_adams_step_along_the_constants() -> None:
+    ml, full = twins(CASES["mlp"], 6, kind=bt.AdaBreg, lr=0.01)
+    turned = []
+    for step, (x, y) in enumerate(batches(CASES["mlp"], 34)):
+        if step % 7:
+            full.model.load_state_dict(ml.model.state_dict())
+            gradients = torch.autograd.grad(loss_of(full.model(x), x, y), [full.model[i].weight for i in (3, 5)])
+            expected = [t.step(g) for t, g in zip(turned, gradients, strict=True)]
+        train(ml, x, y)
+        ml.sync()
+        if step % 7:
+            for t, i, w in zip(turned, (3, 5), expected, strict=True):
+                torch.testing.assert_close(ml.model[i].weight.detach()[t.rows], w[t.rows], rtol=0, atol=1e-10)
+        else:
+            turned = [TurnedAda(ml, "3", "1"), TurnedAda(ml, "5", "3")]
+            assert all(t.dead.any() for t in turned)
