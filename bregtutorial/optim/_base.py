@@ -151,7 +151,20 @@ def use_foreach(group: Group, params: list[Tensor]) -> bool:
         return False  # the kernels refuse empty lists
     if group["foreach"] is not None:
         return bool(group["foreach"])
-    return all(type(p) in (Tensor, torch.nn.Parameter) and p.is_cuda for p in params)
+    return all(is_plain(p) and p.is_cuda for p in params)
+
+
+def is_plain(p: Tensor) -> bool:
+    """Whether ``p`` is a tensor like any other, not of a subclass that knows only some operations."""
+    return type(p) in (Tensor, torch.nn.Parameter)
+
+
+def scratch(p: Tensor) -> Tensor | None:
+    """The memory of ``p`` for what comes before a new ``p``: for large tensors, fresh memory costs more than the sums.
+
+    ``None``, which lets torch allocate, for subclasses, and in a compiled step, where nothing comes before.
+    """
+    return p if is_plain(p) and not torch.compiler.is_compiling() else None
 
 
 def scalar(x: float | Tensor) -> float | Tensor:

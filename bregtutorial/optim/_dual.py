@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from bregtutorial.optim._base import Group, RegularizedOptimizer, check_numbers, use_foreach
+from bregtutorial.optim._base import Group, RegularizedOptimizer, check_numbers, scratch
 from bregtutorial.regularizers import L1, Regularizer, Zero
 
 
@@ -16,52 +16,62 @@ def initial_dual(w: Tensor, reg: Regularizer, lam: float | Tensor, delta: float 
     return lam * reg.subgradient(w) + w / delta
 
 
-def write_prox(
-    params: list[Tensor],
-    duals: list[Tensor],
-    *,
-    reg: Regularizer,
-    lam: float | Tensor,
-    delta: float | Tensor,
-    foreach: bool,
+def write_prox(p: Tensor, v: Tensor, *, reg: Regularizer, lam: float | Tensor, delta: float | Tensor) -> None:
+    r"""In place :math:`w\leftarrow\operatorname{prox}_{\delta\lambda J}(\delta v)`, never rebinding the parameter."""
+    scaled = v if not isinstance(delta, Tensor) and delta == 1 else delta * v
+    t, room = _threshold(v, delta * lam), scratch(p)
+    if type(reg) is L1 and room is not None:
+        # soft(), with the projection on the box in p for a moment, unless p is what it is a projection of
+        torch.sub(scaled, torch.clamp(scaled, -t, t, out=None if p is v else room), out=room)
+    else:
+        p.copy_(reg.prox(scaled, t))
+
+
+def foreach_write_prox(
+    params: list[Tensor], duals: list[Tensor], *, reg: Regularizer, lam: float | Tensor, delta: float | Tensor
 ) -> None:
-    r"""In place :math:`w\leftarrow\operatorname{prox}_{\delta\lambda J}(\delta v)`, never rebinding a parameter."""
-    if foreach and type(reg) in (L1, Zero) and not isinstance(lam, Tensor) and not isinstance(delta, Tensor):
-        scaled = duals if delta == 1 else list(torch._foreach_mul(duals, delta))
-        if type(reg) is L1:
-            scaled = _foreach_soft(scaled, delta * lam)
-        torch._foreach_copy_(params, scaled)
+    """:func:`write_prox` on lists, by multi-tensor kernels where there are some."""
+    if type(reg) not in (L1, Zero) or isinstance(lam, Tensor) or isinstance(delta, Tensor):
+        for p, v in zip(params, duals, strict=True):
+            write_prox(p, v, reg=reg, lam=lam, delta=delta)
         return
-    for p, v in zip(params, duals, strict=True):
-        scaled_v = v if not isinstance(delta, Tensor) and delta == 1 else delta * v
-        p.copy_(reg.prox(scaled_v, _threshold(v, delta * lam)))
+    scaled = duals if delta == 1 else list(torch._foreach_mul(duals, delta))
+    box = _foreach_box(scaled, delta * lam) if type(reg) is L1 else []
+    if params is not scaled:
+        torch._foreach_copy_(params, scaled)
+    if box:
+        torch._foreach_sub_(params, box)
 
 
-def _threshold(v: Tensor, t: float | Tensor) -> float | Tensor:
+def _threshold(v: Tensor, t: float | Tensor) -> Any:
     # in a compiled step a tensor: numbers given to clamp() are constants, compiled anew for every value of a schedule
     return v.new_zeros(()) + t if torch.compiler.is_compiling() else t
 
 
-def _foreach_soft(vs: list[Tensor], t: float) -> list[Tensor]:
+def _foreach_box(vs: list[Tensor], t: float) -> list[Tensor]:
+    """Each tensor projected on the box [-t, t]."""
     if torch.compiler.is_compiling():
         box = torch._foreach_minimum(vs, [v.new_zeros(()) + t for v in vs])
-        box = torch._foreach_maximum(box, [v.new_zeros(()) - t for v in vs])
+        return list(torch._foreach_maximum(box, [v.new_zeros(()) - t for v in vs]))
+    box = torch._foreach_clamp_min(vs, -t)
+    torch._foreach_clamp_max_(box, t)
+    return list(box)
+
+
+def descend(x: Tensor, move: Tensor, lr: float | Tensor) -> None:
+    """In place ``x -= lr * move``."""
+    if isinstance(lr, Tensor) or torch.compiler.is_compiling():
+        # as alpha, a compiled step would be compiled anew for every value that a schedule gives lr
+        x.sub_(lr * move)
     else:
-        box = torch._foreach_clamp_min(vs, -t)
-        torch._foreach_clamp_max_(box, t)
-    return list(torch._foreach_sub(vs, box))
+        x.sub_(move, alpha=lr)
 
 
-def descend(tensors: list[Tensor], moves: list[Tensor], lr: float | Tensor, *, foreach: bool) -> None:
-    """In place ``tensors -= lr * moves``."""
-    # as alpha, a compiled step would be compiled anew for every value that a schedule gives lr
+def foreach_descend(xs: list[Tensor], moves: list[Tensor], lr: float | Tensor) -> None:
+    """:func:`descend` on lists, by multi-tensor kernels."""
     if isinstance(lr, Tensor) or torch.compiler.is_compiling():
         moves, lr = [lr * g for g in moves], 1.0
-    if foreach:
-        torch._foreach_sub_(tensors, moves, alpha=lr)
-        return
-    for x, g in zip(tensors, moves, strict=True):
-        x.sub_(g, alpha=lr)
+    torch._foreach_sub_(xs, moves, alpha=lr)
 
 
 class DualOptimizer(RegularizedOptimizer):
@@ -154,4 +164,5 @@ class DualOptimizer(RegularizedOptimizer):
     def _write_prox(self, group: Group) -> None:
         params = self._started(group)
         settings: dict[str, Any] = {k: group[k] for k in ("reg", "lam", "delta")}
-        write_prox(params, self._duals(group, params), **settings, foreach=use_foreach(group, params))
+        for p, v in zip(params, self._duals(group, params), strict=True):
+            write_prox(p, v, **settings)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bregtutorial.optim._base import call, scalar, use_foreach
-from bregtutorial.optim._dual import DualOptimizer, write_prox
+from bregtutorial.optim._base import call, scalar, scratch, use_foreach
+from bregtutorial.optim._dual import DualOptimizer, foreach_write_prox, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
 
@@ -155,25 +155,32 @@ def adabreg(
     corrections = [_bias_corrections(k, lr, betas) for k in steps]
     if foreach and not torch.compiler.is_compiling():
         _foreach_descend(duals, grads, exp_avgs, exp_avg_sqs, corrections, betas, eps)
-    else:
-        for v, g, m1, m2, (rate, root) in zip(duals, grads, exp_avgs, exp_avg_sqs, corrections, strict=True):
-            m1.lerp_(g, 1 - betas[0])
-            m2.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
-            denominator = (m2.sqrt() / root).add_(eps)
-            if isinstance(rate, Tensor):
-                v.sub_(rate * m1 / denominator)
-            else:
-                v.addcdiv_(m1, denominator, value=-rate)
-    write_prox(params, duals, reg=reg, lam=lam, delta=delta, foreach=foreach)
+        foreach_write_prox(params, duals, reg=reg, lam=lam, delta=delta)
+        return
+    lists = (params, duals, grads, exp_avgs, exp_avg_sqs, corrections)
+    for p, v, g, m1, m2, (rate, root) in zip(*lists, strict=True):
+        m1.lerp_(g, 1 - betas[0])
+        m2.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
+        denominator = torch.sqrt(m2, out=scratch(p)).div_(root).add_(eps)
+        if isinstance(rate, Tensor):
+            v.sub_(rate * m1 / denominator)
+        else:
+            v.addcdiv_(m1, denominator, value=-rate)
+        write_prox(p, v, reg=reg, lam=lam, delta=delta)
 
 
 def _bias_corrections(step: Tensor, lr: float | Tensor, betas: tuple[float, float]) -> tuple[Any, Any]:
     """Count the step; return lr / (1 - beta1^k) and sqrt(1 - beta2^k)."""
     step += 1
-    # a compiled step keeps the counter a tensor: a number would be a constant, compiled anew at every step;
-    # in float32, 1 - 0.999^k would be off by 1e-4 of itself at first
-    k = step.double() if torch.compiler.is_compiling() else step.item()
-    return lr / (1 - betas[0] ** k), (1 - betas[1] ** k) ** 0.5
+    if torch.compiler.is_compiling():
+        # The counter stays a tensor: a number would be a constant, compiled anew at every step. In double precision,
+        # as in float32 1 - 0.999^k would be off by 1e-4 of itself at first. And by exp: the compiler computes it once
+        # a parameter, a power it would repeat for every few weights.
+        k = step.double()
+        decays: list[Any] = [(k * (k.new_zeros(()) + beta).log()).exp() for beta in betas]
+    else:
+        decays = [beta ** step.item() for beta in betas]
+    return lr / (1 - decays[0]), (1 - decays[1]) ** 0.5
 
 
 def _foreach_descend(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bregtutorial.optim._base import call, scalar, use_foreach
-from bregtutorial.optim._dual import DualOptimizer, descend, write_prox
+from bregtutorial.optim._dual import DualOptimizer, descend, foreach_descend, foreach_write_prox, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
 
@@ -141,16 +141,20 @@ def linbreg(
 
     Book: Algorithms, "LinBreg, step by step".
     """
-    if buffers:
-        descend(duals, _with_momentum(grads, buffers, lr, momentum), 1.0, foreach=foreach)
-    else:
-        descend(duals, grads, lr, foreach=foreach)
-    write_prox(params, duals, reg=reg, lam=lam, delta=delta, foreach=foreach)
-
-
-def _with_momentum(
-    grads: list[Tensor], buffers: list[Tensor], lr: float | Tensor, momentum: float | Tensor
-) -> list[Tensor]:
-    for m, g in zip(buffers, grads, strict=True):
-        m.mul_(momentum).add_((1 - momentum) * lr * g)
-    return buffers
+    if foreach:
+        moves, rate = grads, lr
+        if buffers:
+            torch._foreach_mul_(buffers, momentum)
+            foreach_descend(buffers, grads, (momentum - 1) * lr)
+            moves, rate = buffers, 1.0
+        foreach_descend(duals, moves, rate)
+        foreach_write_prox(params, duals, reg=reg, lam=lam, delta=delta)
+        return
+    # one parameter after the other: what one line has written is in the cache when the next one reads it
+    for p, g, v, m in zip(params, grads, duals, buffers or grads, strict=True):
+        if buffers:
+            descend(m.mul_(momentum), g, (momentum - 1) * lr)
+            descend(v, m, 1.0)
+        else:
+            descend(v, g, lr)
+        write_prox(p, v, reg=reg, lam=lam, delta=delta)

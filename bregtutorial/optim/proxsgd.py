@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bregtutorial.optim._base import RegularizedOptimizer, call, scalar, use_foreach
-from bregtutorial.optim._dual import descend, write_prox
+from bregtutorial.optim._dual import descend, foreach_descend, foreach_write_prox, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
 
@@ -124,5 +124,10 @@ def proxsgd(
 
     Book: Algorithms, "LinBreg, step by step".
     """
-    descend(params, grads, lr, foreach=foreach)
-    write_prox(params, params, reg=reg, lam=lr * lam, delta=1.0, foreach=foreach)
+    if foreach:
+        foreach_descend(params, grads, lr)
+        foreach_write_prox(params, params, reg=reg, lam=lr * lam, delta=1.0)
+        return
+    for p, g in zip(params, grads, strict=True):
+        descend(p, g, lr)
+        write_prox(p, p, reg=reg, lam=lr * lam, delta=1.0)
