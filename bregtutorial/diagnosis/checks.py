@@ -14,7 +14,7 @@ from bregtutorial.layers import weighted_layers
 _DENSE = 0.5  # a group of which more is awake is not sparse
 _SPARSE = 0.25  # above, a network that has come to rest looks like one in which nothing wakes
 _EARLY = 0.1  # layers wake one after the other: before this share of the steps some have had no gradient
-_HEARD = 0.5  # where weights wake, many zeros have gathered more than this share of lam: a tenth of the awake at least
+_HEARD = 0.5  # where weights wake, more zeros than a tenth of the awake have gathered this share of lam
 _MORE = 1.1  # not one more: survivors of the start that have become zero stay near the threshold
 
 
