@@ -95,6 +95,7 @@ def fit(
                 run.add_batch(x, y)
                 bar.update()
                 keeper.after_step()
+            run.settle()
             results = _test(step.model, test, {"loss": loss, "metrics": metrics, **options})
             row = run.end_epoch(results | (observe(step.model) if observe else {}))
             bar.set_postfix(row, refresh=False)
@@ -106,7 +107,6 @@ def fit(
 
 def _test(model: nn.Module, test: Any, options: Mapping[str, Any]) -> Row:
     """Results on one test set or several."""
-    processes.share(model.buffers())
     sets = {} if test is None else test if isinstance(test, Mapping) else {"test": test}
     results: Row = {}
     for name, batches in sets.items():

@@ -65,11 +65,15 @@ class Run:
         self.sums.add(self.take(x, y), len(x))
         self.step += 1
 
+    def settle(self) -> None:
+        """Bring the model up to date, for those who look at it: all levels, and the buffers of all processes."""
+        if hasattr(self.take.optimizer, "sync"):
+            self.take.optimizer.sync()
+        processes.share(self.take.model.buffers())
+
     def end_epoch(self, results: Row) -> Row:
         """Close the epoch with its row; ``results`` are those of the test sets."""
         means = self.sums.means("train")
-        if hasattr(self.take.optimizer, "sync"):  # Multilevel's model may lag behind
-            self.take.optimizer.sync()
         for schedule in self.take.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(means["train_loss"])
@@ -84,7 +88,7 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, of all processes; each of them must ask at the same step."""
-        processes.share(self.take.model.buffers())
+        self.settle()
         mine = {"random": _random_state(self.take.device), "sums": self.sums.state_dict()}
         if self.resumable:
             mine["batches"] = self.train.state_dict()
