@@ -16,6 +16,7 @@ from bregtutorial.runs import run
 from bregtutorial.tiers import TIERS
 
 __all__ = ["main"]
+GO_ON = "The same command, without --no-resume, goes on from there."
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"\n{interrupt or 'interrupted'}", file=sys.stderr)
+        print("", str(interrupt) or "interrupted", *getattr(interrupt, "__notes__", ()), sep="\n", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -77,14 +78,18 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    result = run(
-        get(options.recipe),
-        checkpoint=options.checkpoint,
-        resume=options.resume,
-        save=options.save,
-        log=_print_row,
-        **chosen(options),
-    )
+    try:
+        result = run(
+            get(options.recipe),
+            checkpoint=options.checkpoint,
+            resume=options.resume,
+            save=options.save,
+            log=_print_row,
+            **chosen(options),
+        )
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(GO_ON if options.checkpoint else "Nothing was kept; --checkpoint DIR keeps a run.")
+        raise
     if processes.rank() == 0:
         print(result)
 
