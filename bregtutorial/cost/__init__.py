@@ -18,7 +18,20 @@ library for unstructured zeros reaches. And the ``dense`` FLOPs of the compacted
 Book: Frontiers, "From zeros to speed".
 """
 
-from bregtutorial.cost.flops import Flops, LayerFlops, flops, training_flops
+from bregtutorial.cost.counting import Flops, LayerFlops, flops, training_flops
+from bregtutorial.cost.memory import peak_memory
+from bregtutorial.cost.reports import Cost, CostReport, measure, report
 from bregtutorial.cost.timing import timings
 
-__all__ = ["Flops", "LayerFlops", "flops", "timings", "training_flops"]
+__all__ = [
+    "Cost",
+    "CostReport",
+    "Flops",
+    "LayerFlops",
+    "flops",
+    "measure",
+    "peak_memory",
+    "report",
+    "timings",
+    "training_flops",
+]
