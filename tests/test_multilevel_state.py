@@ -122,6 +122,52 @@ def test_schedules_of_lr_and_lam_act_within_a_cycle() -> None:
     assert ml.param_groups[0]["lr"] == pytest.approx(case.lr / 25)
 
 
+def test_a_target_density_is_met_after_dense_steps() -> None:
+    ml = multilevel("autoencoder", 4, momentum=0.8)
+    control = bt.TargetDensity(ml, 0.3, every=5)
+    for step, (x, y) in enumerate(batches(CASES["autoencoder"], 26)):
+        train(ml, x, y)
+        control.step()
+        if step % 5 == 0:
+            assert bt.density(ml.model) == pytest.approx(0.3, abs=0.05)
+            assert ml.network is not ml.model
+            assert sum((p != 0).any(1).sum() for p in ml.network.parameters() if p.ndim == 2) < 30
+    ml.set_lam(10.0)
+    ml.sync()
+    assert bt.density(ml.model) == 0
+
+
+def test_set_lam_within_a_cycle_moves_what_is_awake_at_once_and_the_rest_at_the_dense_step() -> None:
+    case = CASES["mlp"]
+    ml = multilevel("mlp", 5, momentum=0.8)
+    data = list(batches(case, 8))
+    for x, y in data[:3]:
+        train(ml, x, y)
+    ml.sync()
+    before = [(p != 0).any(1) for p in ml.model.parameters() if p.ndim == 2]
+    ml.set_lam(1e-9)
+    ml.sync()
+    now = [(p != 0).any(1) for p in ml.model.parameters() if p.ndim == 2]
+    assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
+    for x, y in data[3:7]:
+        train(ml, x, y)
+    assert sum(int((p != 0).any(1).sum()) for p in ml.model.parameters() if p.ndim == 2) > sum(
+        int(b.sum()) for b in before
+    )
+
+
+@pytest.mark.parametrize("act", [lambda ml: ml.set_lam(0.05, keep="weights"), lambda ml: ml.reset_dual()])
+def test_a_change_of_duals_ends_the_cycle(act: Callable[[bt.Multilevel], None]) -> None:
+    ml, case = multilevel("mlp", 5), CASES["mlp"]
+    for x, y in batches(case, 3):
+        train(ml, x, y)
+    before = [p.clone() for p in ml.model.state_dict().values()]
+    act(ml)
+    assert ml.network is ml.model
+    ml.apply_prox()
+    assert_close(dict(enumerate(before)), dict(enumerate(ml.model.state_dict().values())))
+
+
 def test_finish_makes_the_next_step_dense() -> None:
     ml = multilevel("mlp")
     x, y = next(batches(CASES["mlp"], 1))
@@ -227,9 +273,10 @@ def test_most_of_the_network_alive_means_dense_steps_and_a_word_about_it() -> No
     ml = bt.Multilevel(*make(case), 5, break_even=0.01)
     plain = MaskedTwin(*make(case), 0, (), ())
     data = list(batches(case, 4))
+    train(ml, *data[0])
     with pytest.warns(UserWarning, match=r"a coarse step would take \d+% .* break_even=1%"):
-        train(ml, *data[0])
-    for x, y in data[1:]:  # a second word would be an error
+        train(ml, *data[1])
+    for x, y in data[2:]:  # a second word would be an error
         train(ml, x, y)
     for x, y in data:
         train(plain, x, y)
@@ -240,9 +287,9 @@ def test_a_network_without_a_live_neuron_stays_dense() -> None:
     model = small_net(nn.ReLU())
     model[0].weight.data.zero_()
     ml = bt.Multilevel(model, bt.LinBreg(bt.parameter_groups(model, 10.0, ROWS)), break_even=1.0)
+    train(ml, torch.randn(8, 6), torch.randint(4, (8,)))
     with pytest.warns(UserWarning, match="steps stay dense"):
-        train(ml, torch.randn(8, 6), torch.randint(4, (8,)))
-    assert ml.network is model
+        assert ml.network is model
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ class Coarse:
         groups = [{**self._settings(flat.group), "params": [flat.param], "reg": flat.reg} for flat in self.flats]
         groups += [{**self._settings(g), "params": params} for g, params in whole if params]
         self.optimizer = type(self.fine)(groups)
+        self.small = {flat.param for flat in self.flats}
         for flat in self.flats:
             self.optimizer.state[flat.param] = flat.state
         for _, params in whole:  # what is whole on both levels has one state
@@ -123,6 +124,10 @@ class Coarse:
 
     def _settings(self, group: dict[str, Any]) -> dict[str, Any]:
         return {key: group[key] for key in self.fine.defaults if key in group}  # torch adds defaults that no group has
+
+    def _take_settings(self) -> None:
+        for group, source in zip(self.optimizer.param_groups, self.sources, strict=True):
+            group.update({**self._settings(source), "reg": group["reg"]})
 
     def zero_grad(self) -> None:
         """Forget the gradients of the small network."""
@@ -134,10 +139,14 @@ class Coarse:
         loss = call(closure)
         for flat in self.flats:
             flat.collect_gradients()
-        for group, source in zip(self.optimizer.param_groups, self.sources, strict=True):
-            group.update({**self._settings(source), "reg": group["reg"]})
+        self._take_settings()
         self.optimizer.step()
         return loss
+
+    def apply_prox(self) -> None:
+        """Let the small weights follow the settings that the optimizer has now."""
+        self._take_settings()
+        self.optimizer.apply_prox()
 
     @torch.no_grad()
     def scatter(self) -> None:
@@ -148,6 +157,9 @@ class Coarse:
                 slot.scatter(self.fine.state[slot.big], group["lam"], group["delta"])
         for norm in self.norms.values():
             norm.scatter()
+        for p, state in self.optimizer.state.items():  # of parameters whose first gradient came on this level
+            if p not in self.small:
+                self.fine.state.setdefault(p, state)
 
     def state_dict(self) -> dict[str, Any]:
         """What the coarse level has in finer resolution than rounding leaves of it on the way up and down again."""

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import math
 import warnings
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
 
 from bregtutorial.multilevel.coarse import BregmanOptimizer, Coarse
+from bregtutorial.multilevel.look import Look
 from bregtutorial.multilevel.plan import Plan
 from bregtutorial.optim import AdaBreg, LinBreg
+from bregtutorial.optim._dual import DualOptimizer
 
 BREAK_EVEN = 0.7
 
 
-class Multilevel(Optimizer):
+class Multilevel(DualOptimizer):
     r"""One dense step, then ``coarse_steps`` steps of a small network made of the active rows only.
 
     LinBreg and AdaBreg need the gradient of zero weights, to know when to wake them: with them only the forward pass
@@ -95,12 +95,13 @@ class Multilevel(Optimizer):
         self.model, self.optimizer, self.coarse_steps, self.break_even = model, optimizer, m, break_even
         self.fine_steps = self.all_steps = 0
         self._left: float = 0  # coarse steps before the next dense one
+        self._above = False  # after a dense step, before going down: schedules may still change who is awake
         self._ahead = False  # whether the small network knows more than the model
         self._plan = Plan(model, optimizer) if m else None
         self._coarse: Coarse | None = None
         self._saved: Any = None
         self._told = False
-        look = _Look(self)
+        look = Look(self)
         for register in (model.register_forward_pre_hook, model.register_state_dict_pre_hook):
             register(look)
         optimizer.register_state_dict_pre_hook(look)
@@ -132,10 +133,15 @@ class Multilevel(Optimizer):
     @property
     def network(self) -> nn.Module:
         """What the next step trains."""
-        return self._level().network if self._left else self.model
+        level = self._level()
+        return self.model if level is None else level.network
 
-    def _level(self) -> Coarse:
-        assert self._plan is not None
+    def _level(self) -> Coarse | None:
+        """The coarse level if the next step is there; goes down if need be."""
+        if self._above:
+            self._go_down()
+        if not self._left or self._plan is None:
+            return None
         if self._coarse is None:
             self._coarse = Coarse(self._plan, self.optimizer)
         if self._saved is not None:
@@ -143,11 +149,30 @@ class Multilevel(Optimizer):
             self._coarse.load_state_dict(saved)
         return self._coarse
 
+    def _go_down(self) -> None:
+        """Gather what is awake, unless that is most of the network."""
+        assert self._plan is not None
+        self._above = False
+        support = self._plan.support()
+        fraction = self._plan.fraction(support)
+        if fraction <= self.break_even and all(keep.any() for keep in support.keep):
+            self.optimizer.zero_grad()
+            self._coarse = self._coarse or Coarse(self._plan, self.optimizer)
+            self._coarse.gather(support)
+            self._left = self.coarse_steps
+        elif not self._told:
+            self._told = True
+            warnings.warn(
+                f"a coarse step would take {fraction:.0%} of the multiplications of a dense one, more than "
+                f"break_even={self.break_even:.0%}: steps stay dense until it takes less",
+                stacklevel=4,
+            )
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of both levels."""
         self.optimizer.zero_grad(set_to_none)
-        if self._left:
-            self._level().zero_grad()
+        if self._left and self._coarse is not None:
+            self._coarse.zero_grad()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the level that :attr:`network` is on.
@@ -158,56 +183,56 @@ class Multilevel(Optimizer):
         Returns:
             The closure's loss, or ``None``.
         """
+        level = self._level()
         self.all_steps += 1
-        if not self._left:
+        if level is None:
             loss = self.optimizer.step(closure)
             self.fine_steps += 1
-            self._go_down()
+            self._above = self._plan is not None
             return loss
-        loss = self._level().step(closure)
+        loss = level.step(closure)
         self._ahead = True
         self._left -= 1
         if not self._left:
             self.finish()
         return loss
 
-    def _go_down(self) -> None:
-        """After a dense step: gather what is awake, unless that is most of the network."""
-        if self._plan is None:
-            return
-        support = self._plan.support()
-        fraction = self._plan.fraction(support)
-        if fraction <= self.break_even and all(keep.any() for keep in support.keep):
-            self.optimizer.zero_grad()
-            self._level().gather(support)
-            self._left = self.coarse_steps
-        elif not self._told:
-            self._told = True
-            warnings.warn(
-                f"a coarse step would take {fraction:.0%} of the multiplications of a dense one, more than "
-                f"break_even={self.break_even:.0%}: steps stay dense until it takes less",
-                stacklevel=3,
-            )
-
     def sync(self) -> None:
         """Bring ``model`` and the optimizer's state up to date; the coarse steps go on unchanged."""
-        if self._ahead:
-            self._level().scatter()
+        if self._ahead and self._coarse is not None:
+            self._coarse.scatter()
             self._ahead = False
 
     def finish(self) -> None:
         """End the coarse steps: the next step is dense."""
         self.sync()
-        self._left, self._saved = 0, None
+        self._left, self._above, self._saved = 0, False, None
+
+    def _write_prox(self, group: dict[str, Any]) -> None:
+        if self._left and (level := self._level()) is not None:
+            level.apply_prox()  # what sleeps follows at the next dense step
+            self._ahead = True
+        else:
+            self.optimizer._write_prox(group)
+
+    def _rescale_subgradients(self, group: dict[str, Any], lam: float) -> None:
+        self.finish()
+        super()._rescale_subgradients(group, lam)
+
+    def reset_dual(self) -> None:
+        """As the optimizer's; the next step is dense."""
+        self.finish()
+        self.optimizer.reset_dual()
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's checkpoint, and where on which level the training stands."""
         state = self.optimizer.state_dict()
-        level: dict[str, Any] = {"left": self._left, "fine_steps": self.fine_steps, "all_steps": self.all_steps}
+        names = ("_left", "_above", "fine_steps", "all_steps")
+        level: dict[str, Any] = {name.strip("_"): getattr(self, name) for name in names}
         if self._plan is not None:
             level["places"] = dict(self._plan.places)
-        if self._left:
-            level["coarse"] = self._level().state_dict()
+        if self._left and (coarse := self._level()) is not None:
+            level["coarse"] = coarse.state_dict()
         return {**state, "multilevel": level}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -218,14 +243,14 @@ class Multilevel(Optimizer):
         Raises:
             ValueError: as the optimizer does.
         """
-        self._ahead = False
+        self._ahead = False  # what has not been written back is forgotten
         self.finish()
         self.optimizer.load_state_dict({k: v for k, v in state_dict.items() if k != "multilevel"})
         level = state_dict.get("multilevel", {})
         self.fine_steps, self.all_steps = level.get("fine_steps", 0), level.get("all_steps", 0)
         if self._plan is not None:
             self._plan.places.update(level.get("places", {}))
-            self._left, self._saved = level.get("left", 0), level.get("coarse")
+            self._left, self._saved, self._above = level.get("left", 0), level.get("coarse"), level.get("above", False)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Not here.
@@ -234,18 +259,3 @@ class Multilevel(Optimizer):
             RuntimeError: always; give the group to the optimizer before it is wrapped.
         """
         raise RuntimeError("Multilevel takes no further groups: add them to its optimizer, then wrap that one again")
-
-
-class _Look:
-    """Called when somebody is about to look at the model. A copy of the model does not look back."""
-
-    def __init__(self, ml: Multilevel | None = None) -> None:
-        self._ml = None if ml is None else weakref.ref(ml)
-
-    def __call__(self, *_: Any) -> None:
-        ml = None if self._ml is None else self._ml()
-        if ml is not None:
-            ml.sync()
-
-    def __reduce__(self) -> tuple[type[_Look], tuple[()]]:
-        return _Look, ()
