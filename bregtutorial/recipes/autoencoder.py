@@ -1,7 +1,7 @@
 """Figure 4 of the paper, an autoencoder that grows while it learns to remove noise; and the same with skips.
 
-The paper states neither noise nor step size. Step size, halving, batch and the scale of the first weights are those of
-its published code; that has three noises, 0.05, 0.1 and 0.2, of which this is the largest.
+The paper states neither noise nor step size. Step size, batch and the scale of the first weights are those of its
+published code; that has three noises, 0.05, 0.1 and 0.2, of which this is the largest.
 
 References:
     Bungert, Roith, Tenbrinck, Burger (2022), JMLR 23(192), section 4.6, and (2021), arXiv 2106.02479.
@@ -27,15 +27,15 @@ GROWING: dict[str, Any] = {
 }
 BLURRED: dict[str, Any] = {"noise": 0.05, "blur": (9, 5.0)}
 HOW = (
-    "Network, strength, density and 100 epochs are the paper's, which states neither noise nor step size. Step size, "
-    "schedule and the halved first weights are its published code's, the noise is the largest of the three there."
+    "Network, strength, density and 100 epochs are the paper's, which states neither noise nor step size. Step size "
+    "and halved first weights are its published code's, the noise is the largest of three there; lr stays constant."
 )
 DENSE = "As AdaBreg's, but for dense first weights and no penalty."
 SKIPS = "As the autoencoder's; the strength for the scalars, 28 times that for the rows, is the published code's."
 
 
 def _recipe(name: str, how: str, quick_epochs: int = 60, **settings: Any) -> Recipe:
-    common: dict[str, Any] = {"model": "autoencoder", "task": "restoration", "noise": 0.2, "schedule": "plateau"}
+    common: dict[str, Any] = {"model": "autoencoder", "task": "restoration", "noise": 0.2}
     return Recipe(
         name=name,
         how=how,
