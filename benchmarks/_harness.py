@@ -11,21 +11,19 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
+from bregtutorial import results
 from bregtutorial.cost import timings
-from bregtutorial.tables import format_table
+from bregtutorial.results.benchmarks import from_plain
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "results" / "benchmarks"
@@ -77,68 +75,29 @@ def record(name: str, tables: Mapping[str, tuple[Columns, list[Row]]], **facts: 
     RECORDS.mkdir(parents=True, exist_ok=True)
     path = RECORDS / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n", "utf8")
-    for key in tables:
-        print(f"\n{name}/{key}: {content['machine']['device']}, {content['threads']} threads", flush=True)
-        print(format_table(*cells(content, key)))
+    print(load(name), flush=True)
     for doc in DOCS:
         doc.write_text(fill(doc.read_text("utf8")), "utf8")
     return path
 
 
 def provenance() -> dict[str, Any]:
-    """Where, when and with what: machine, threads, versions, revision, command."""
-    changed = git("status", "--porcelain", "--", "bregtutorial", "benchmarks")
-    gpu = torch.cuda.is_available()
+    """With which command, when, on what and with what."""
     return {
         "command": "python " + shlex.join(os.path.relpath(a, ROOT) if a == sys.argv[0] else a for a in sys.argv),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "revision": (git("rev-parse", "HEAD") or "unknown") + ("+changes" if changed else ""),
-        "machine": {
-            "device": torch.cuda.get_device_name() if gpu else "CPU",
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": platform.platform(),
-        },
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            **{p: version(p) for p in ("torch", "numpy", "bregtutorial")},
-        },
+        "revision": results.revision(),
+        "environment": results.environment(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
     }
 
 
-def git(*arguments: str) -> str:
-    """What git prints; nothing outside of a repository."""
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"^model name\s*: (.+)$", info.read_text("utf8"), flags=re.MULTILINE) if info.exists() else []
-    return f"{names[0] if names else platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def load(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((RECORDS / f"{name}.json").read_text("utf8"))
-    return content
-
-
-def cells(content: Mapping[str, Any], table: str) -> tuple[list[str], list[list[str]]]:
-    """Header and body of a table as text."""
-    columns, rows = content["tables"][table]["columns"], content["tables"][table]["rows"]
-    body = [["–" if row.get(c) is None else format(row[c], how) for c, how in columns.items()] for row in rows]
-    return list(columns), body
-
-
-def markdown(content: Mapping[str, Any], table: str) -> str:
-    header, body = cells(content, table)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def load(name: str) -> results.Benchmark:
+    return from_plain(results.read(RECORDS / f"{name}.json"))
 
 
 def fill(text: str) -> str:
     """The text with every marked table written anew from its record."""
-    return MARK.sub(lambda m: f"{m[1]}{markdown(load(m[2]), m[3])}\n{m[4]}", text)
+    return MARK.sub(lambda m: f"{m[1]}{load(m[2]).tables[m[3]].markdown()}\n{m[4]}", text)
 
 
 if __name__ == "__main__":

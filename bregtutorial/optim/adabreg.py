@@ -176,10 +176,11 @@ def _bias_corrections(step: Tensor, lr: float | Tensor, betas: tuple[float, floa
         # The counter stays a tensor: a number would be a constant, compiled anew at every step. In double precision,
         # as in float32 1 - 0.999^k would be off by 1e-4 of itself at first. And by exp: the compiler computes it once
         # a parameter, a power it would repeat for every few weights.
-        k = step.double()
-        decays: list[Any] = [(k * (k.new_zeros(()) + beta).log()).exp() for beta in betas]
+        k: Any = step.double()
+        decays = [(k * (k.new_zeros(()) + beta).log()).exp() for beta in betas]
     else:
-        decays = [beta ** step.item() for beta in betas]
+        k = step.item()
+        decays = [beta**k for beta in betas]
     return lr / (1 - decays[0]), (1 - decays[1]) ** 0.5
 
 

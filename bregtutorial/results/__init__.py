@@ -7,6 +7,7 @@
 Book: Experiments, "MNIST and the MLP".
 """
 
+from bregtutorial.results.benchmarks import Benchmark, Table, benchmark
 from bregtutorial.results.check import check
 from bregtutorial.results.compare import ComparedRow, Comparison, compare
 from bregtutorial.results.environment import environment, revision
@@ -15,11 +16,14 @@ from bregtutorial.results.record import Result, folder, load, paths, read
 
 __all__ = [
     "PUBLISHED",
+    "Benchmark",
     "ComparedRow",
     "Comparison",
     "PaperRow",
     "Published",
     "Result",
+    "Table",
+    "benchmark",
     "check",
     "compare",
     "environment",

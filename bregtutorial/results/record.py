@@ -121,9 +121,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def paths(experiment: str | None = None, root: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """Files of the records, of one experiment or of all, in the order of their names."""
+    """Files of the records, of one experiment or of all, in the order of their names; benchmarks are no experiment."""
     place = folder() if root is None else Path(root)
-    return iter(sorted(place.glob(f"{experiment or '*'}/*.json")))
+    return iter(sorted(p for p in place.glob(f"{experiment or '*'}/*.json") if p.parent.name != "benchmarks"))
 
 
 def load(experiment: str, tier: str | None = None, root: str | os.PathLike[str] | None = None) -> list[Result]:
