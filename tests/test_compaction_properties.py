@@ -6,12 +6,13 @@ import copy
 
 import torch
 from compaction_nets import SIDE, networks
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from torch import Tensor, nn
 
 import bregtutorial as bt
+from bregtutorial.wiring.layers import depthwise
 
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=100, deadline=None)
 
 
 def inputs(model: nn.Module, n_in: int) -> Tensor:
@@ -60,6 +61,8 @@ def test_what_the_plan_says_is_done_and_nothing_else(drawn: tuple[nn.Module, int
 @many
 @given(networks())
 def test_a_small_network_has_nothing_more_to_give(drawn: tuple[nn.Module, int]) -> None:
+    # with one channel left a depthwise convolution becomes a layer, and what is before it another set
+    assume(not any(depthwise(module) for module in drawn[0].modules()))
     small = bt.compact(drawn[0].double())
     again = bt.compact.plan(small)
     assert again.parameters[0] == again.parameters[1], again
