@@ -24,6 +24,7 @@ from bregtutorial.tiers import current_tier
 from bregtutorial.training import evaluate, fit
 
 __all__ = ["run"]
+Row = dict[str, float]
 
 
 def run(
@@ -35,7 +36,7 @@ def run(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     save: str | os.PathLike[str] | None = None,
-    log: Callable[[dict[str, float]], Any] | None = None,
+    log: Callable[[Row], Any] | None = None,
     progress: bool | None = None,
     **chosen: Any,
 ) -> Result:
@@ -67,36 +68,18 @@ def run(
     """
     recipe = get(recipe) if isinstance(recipe, str) else recipe
     settings = {"tier": current_tier(tier), "seed": recipe.seed if seed is None else seed, "device": device, **chosen}
-    before = revision()
+    before = revision()  # of the source that was imported, whatever happens to it meanwhile
+    keeping = {"checkpoint": checkpoint, "resume": resume, "log": log, "progress": progress}
     with processes.distributed(device) as here, _threads(settings.get("threads")):
         setting = Setting(**settings, processes=here.world_size)
         experiment = build(recipe, setting, device=here.device, rank=here.rank, world_size=here.world_size)
-        options = _options(recipe, setting)
-        history = fit(
-            experiment.model,
-            experiment.optimizer,
-            experiment.train,
-            epochs=experiment.budget.epochs,
-            test=experiment.test,
-            schedules=experiment.schedules,
-            compile=setting.compile,
-            clip=recipe.clip,
-            checkpoint=checkpoint,
-            resume=resume,
-            log=log,
-            progress=progress,
-            loss=experiment.loss,
-            metrics=experiment.metrics,
-            observe=TASKS[recipe.task].observe,
-            **options,
-        )
-        remove_masks(experiment.model)
+        history = _train(recipe, setting, experiment, keeping)
         result = Result(
             recipe,
             setting,
             experiment.data,
             history,
-            _final(recipe, experiment, history, options),
+            _final(recipe, setting, experiment, history),
             environment(here.device, here.world_size),
             before,
             datetime.date.today().isoformat(),
@@ -107,31 +90,50 @@ def run(
     return result
 
 
-def _options(recipe: Recipe, setting: Setting) -> dict[str, Any]:
+def _train(recipe: Recipe, setting: Setting, experiment: Experiment, keeping: dict[str, Any]) -> list[Row]:
+    history = fit(
+        experiment.model,
+        experiment.optimizer,
+        experiment.train,
+        epochs=experiment.budget.epochs,
+        test=experiment.test,
+        loss=experiment.loss,
+        metrics=experiment.metrics,
+        schedules=experiment.schedules,
+        compile=setting.compile,
+        clip=recipe.clip,
+        observe=TASKS[recipe.task].observe,
+        **keeping,
+        **_arithmetic(recipe, setting),
+    )
+    remove_masks(experiment.model)
+    return history
+
+
+def _arithmetic(recipe: Recipe, setting: Setting) -> dict[str, Any]:
     return {"precision": setting.precision or recipe.precision, "channels_last": recipe.channels_last}
 
 
-def _final(
-    recipe: Recipe, experiment: Experiment, history: list[dict[str, float]], options: dict[str, Any]
-) -> dict[str, float]:
+def _final(recipe: Recipe, setting: Setting, experiment: Experiment, history: list[Row]) -> Row:
     """The numbers at the end of training and, for a recipe with a threshold, after it."""
     last = history[-1]
     kept = [f"{split}_{name}" for split in ("train", *experiment.test) for name in ("loss", *experiment.metrics)]
     final = {name: last[name] for name in kept} | _counts(experiment.model)
+    options: dict[str, Any] = {"loss": experiment.loss, **_arithmetic(recipe, setting)}
     if slow := TASKS[recipe.task].final_metrics:
         for name, batches in experiment.test.items():
-            final |= evaluate(experiment.model, batches, loss=experiment.loss, metrics=slow, name=name, **options)
+            final |= evaluate(experiment.model, batches, metrics=slow, name=name, **options)
     if recipe.threshold is not None:
         cut = copy.deepcopy(experiment.model)
         cut_small_(cut, recipe.threshold, {k: getattr(p.reg, "groups", None) for k, p in recipe.penalties.items()})
         numbers = _counts(cut)
         for name, batches in experiment.test.items():
-            numbers |= evaluate(cut, batches, loss=experiment.loss, metrics=experiment.metrics, name=name, **options)
+            numbers |= evaluate(cut, batches, metrics=experiment.metrics, name=name, **options)
         final |= {f"thresholded_{name}": value for name, value in numbers.items()}
     return final
 
 
-def _counts(model: nn.Module) -> dict[str, float]:
+def _counts(model: nn.Module) -> Row:
     """Density, and the paper's N_linear and N_conv where the model has such layers."""
     report = sparsity_report(model)
     found = {"density": report.density}

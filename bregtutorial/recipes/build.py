@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from bregtutorial.data import Loader
+from bregtutorial.data import ImageSet, Loader
 from bregtutorial.initialization import sparse_init_
 from bregtutorial.layers import weighted_layers
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
@@ -80,36 +80,41 @@ def build(
     Book: Experiments, "MNIST and the MLP".
     """
     budget, task = setting.budget(recipe), TASKS[recipe.task]
-    batch, rest = divmod(recipe.batch_size, world_size)
-    if rest:
-        raise ValueError(f"batch_size={recipe.batch_size} must be a multiple of the {world_size} processes")
     sets = load_sets(budget, setting.tier, recipe.holdout)
-    shared: dict[str, Any] = {
-        "normalise": task.normalise,
-        "device": device,
-        "rank": rank,
-        "world_size": world_size,
-    }
-    loaders = {
-        name: Loader(part, EVAL_BATCH, shuffle=False, **shared) for name, part in sets.items() if name != "train"
-    }
-    train = Loader(sets["train"], batch, augment=recipe.augment, seed=setting.seed, drop_last=world_size > 1, **shared)
-    model = _model(recipe, budget, setting, tuple(sets["train"].images.shape[1:]), len(sets["train"].classes))
-    model.to(device)
-    steps = budget.epochs * len(train)
-    ramp = _pruning(model, recipe, steps)
+    loaders = _loaders(recipe, setting, sets, device=device, rank=rank, world_size=world_size)
+    image, n_classes = tuple(sets["train"].images.shape[1:]), len(sets["train"].classes)
+    model = _model(recipe, budget, setting, image, n_classes).to(device)
+    steps = budget.epochs * len(loaders["train"])
+    ramp = _pruning(model, recipe, steps)  # before the optimizer: it gives the weights other names
     optimizer = _optimizer(model, recipe)
+    batches = {name: task.batches(loader, recipe, name) for name, loader in loaders.items()}
     return Experiment(
         budget,
         model,
         optimizer,
-        task.batches(train, recipe, "train"),
-        {name: task.batches(loader, recipe, name) for name, loader in loaders.items()},
+        batches.pop("train"),
+        batches,
         _loss(model, recipe),
         task.metrics,
         [*ramp, *_schedules(optimizer, recipe, steps)],
         describe_sets(sets, budget, setting.data_note),
     )
+
+
+def _loaders(
+    recipe: Recipe, setting: Setting, sets: Mapping[str, ImageSet], *, world_size: int, **place: Any
+) -> dict[str, Loader]:
+    batch, rest = divmod(recipe.batch_size, world_size)
+    if rest:
+        raise ValueError(f"batch_size={recipe.batch_size} must be a multiple of the {world_size} processes")
+    shared: dict[str, Any] = {"normalise": TASKS[recipe.task].normalise, "world_size": world_size, **place}
+    training: dict[str, Any] = {"augment": recipe.augment, "seed": setting.seed, "drop_last": world_size > 1}
+    return {
+        name: Loader(part, batch, **training, **shared)
+        if name == "train"
+        else Loader(part, EVAL_BATCH, shuffle=False, **shared)
+        for name, part in sets.items()
+    }
 
 
 def _model(recipe: Recipe, budget: Budget, setting: Setting, image: Any, n_classes: int) -> nn.Module:

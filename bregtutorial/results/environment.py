@@ -20,6 +20,12 @@ def environment(device: torch.device, world_size: int = 1) -> dict[str, Any]:
     Args:
         device: that trains.
         world_size: number of processes.
+
+    Example:
+        >>> environment(torch.device("cpu"))["processes"]
+        1
+
+    Book: Experiments, "MNIST and the MLP".
     """
     versions = {name: _version(name) for name in PACKAGES}
     return {
@@ -37,6 +43,12 @@ def revision() -> str:
     """The git revision of the package's source, with ``+dirty`` if its files were edited since; else ``unknown``.
 
     An installed package has no revision: its version says what it is.
+
+    Example:
+        >>> revision().removesuffix("+dirty").isalnum()
+        True
+
+    Book: Experiments, "MNIST and the MLP".
     """
     package = Path(__file__).resolve().parent.parent
     try:

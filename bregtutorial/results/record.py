@@ -108,20 +108,49 @@ def from_record(plain: Mapping[str, Any]) -> Result:
 
 
 def folder() -> Path:
-    """Where the records of the book lie: ``results/`` beside a clone's package, or inside an installed one."""
+    """Where the records of the book lie: ``results/`` beside a clone's package, or inside an installed one.
+
+    Example:
+        >>> folder().name in ("results", "recorded")
+        True
+
+    Book: Experiments, "MNIST and the MLP".
+    """
     package = Path(__file__).resolve().parent.parent
     inside = package / "recorded"
     return inside if inside.is_dir() else package.parent / "results"
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The plain content of a record."""
+    """The plain content of a record.
+
+    Args:
+        path: one of :func:`paths`.
+
+    Example:
+        >>> content = read(next(paths("mnist-mlp")))
+        >>> list(content)[:3]
+        ['name', 'command', 'final']
+
+    Book: Experiments, "MNIST and the MLP".
+    """
     content: dict[str, Any] = json.loads(Path(path).read_text("utf8"))
     return content
 
 
 def paths(experiment: str | None = None, root: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """Files of the records, of one experiment or of all, in the order of their names; benchmarks are no experiment."""
+    """Files of the records, of one experiment or of all, in the order of their names; benchmarks are no experiment.
+
+    Args:
+        experiment: for example ``"mnist-mlp"``.
+        root: folder of the records; default: those that come with the package.
+
+    Example:
+        >>> {path.suffix for path in paths("mnist-mlp")}
+        {'.json'}
+
+    Book: Experiments, "MNIST and the MLP".
+    """
     place = folder() if root is None else Path(root)
     return iter(sorted(p for p in place.glob(f"{experiment or '*'}/*.json") if p.parent.name != "benchmarks"))
 
