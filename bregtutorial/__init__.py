@@ -36,6 +36,7 @@ from bregtutorial import (
     results,
     schedules,
     training,
+    wiring,
 )
 from bregtutorial.compaction import compact
 from bregtutorial.data import load_dataset
@@ -89,4 +90,5 @@ __all__ = [
     "sparse_init_",
     "sparsity_report",
     "training",
+    "wiring",
 ]
