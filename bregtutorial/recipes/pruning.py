@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import prune
 
 from bregtutorial.groups import group_norms, group_size
@@ -52,20 +52,17 @@ class PruningRamp:
             for pool in self.pools:
                 self._cut(pool, self.density + (1 - self.density) * (1 - t) ** 3)
 
+    @torch.no_grad()
     def _cut(self, pool: list[Any], density: float) -> None:
-        size = 1
-        scores: dict[tuple[nn.Module, str], Tensor] = {}
-        if self.groups and pool[0].weight.ndim > 2:
-            size = group_size(self.groups, pool[0].weight.shape)
-            for layer in pool:
-                norms = group_norms(layer.weight_orig.detach(), self.groups)
-                scores[layer, "weight"] = norms.expand_as(layer.weight_orig).contiguous()
-        masks = [layer.weight_mask for layer in pool]
-        total, kept = sum(m.numel() for m in masks), sum(int(m.sum()) for m in masks)
-        surplus = (kept - round(density * total)) // size * size
-        if surplus > 0:
-            names = [(layer, "weight") for layer in pool]
-            prune.global_unstructured(names, prune.L1Unstructured, scores or None, amount=surplus)
+        weights = [layer.weight_orig * layer.weight_mask for layer in pool]  # what was cut has size 0: it stays cut
+        grouped = self.groups if weights[0].ndim > 2 else None
+        sizes = [w.abs() if grouped is None else group_norms(w, grouped) for w in weights]
+        # torch's own global_unstructured flattens by view, which weights in channels_last refuse
+        every = torch.cat([size.flatten() for size in sizes])
+        smallest = every.topk(max(round(density * len(every)), 1)).values[-1]
+        for layer, size in zip(pool, sizes, strict=True):
+            mask = (size >= smallest).expand_as(layer.weight_mask)
+            prune.custom_from_mask(layer, "weight", mask)  # type: ignore[no-untyped-call]
 
     def state_dict(self) -> dict[str, int]:
         """The number of steps; the masks are buffers of the model."""
