@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import _harness
@@ -26,7 +25,8 @@ from bregtutorial.data import Corrupted, Loader
 from bregtutorial.multilevel.coarse import Coarse
 
 ROWS = bt.GroupL2("rows")
-EPOCHS = {"contestant": "", "test loss": ".5f", "accuracy": ".2%", "density": ".1%", "s/epoch": ".2f", "ratio": ".1f"}
+EPOCHS = {"contestant": "", "epochs": "", "test loss": ".5f", "accuracy": ".2%", "density": ".1%", "s/epoch": ".2f"}
+EPOCHS |= {"dense / this": ".1f", "in all": ".1f"}
 STEPS = {"network": "", "active rows": ".0%", "multiplications": ".1%", "ms": ".2f", "dense / coarse": ".2f"}
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -39,50 +39,44 @@ class Contestant:
     model: nn.Module
     optimizer: Any
     train: Any
+    epochs: int
     seconds: list[float] = field(default_factory=list)
 
-    def epoch(self, loss: Loss, schedule: Callable[[int], float]) -> None:
-        """Train for an epoch, and take the time."""
+    def epoch(self, loss: Loss) -> None:
+        """Train for an epoch, and take the time; the step size follows a cosine over all epochs."""
+        total, done = self.epochs * len(self.train), len(self.seconds) * len(self.train)
+        first = [group.setdefault("initial_lr", group["lr"]) for group in self.optimizer.param_groups]
         start = time.perf_counter()
-        for x, y in self.train:
+        for step, (x, y) in enumerate(self.train, start=done + 1):
             value = loss(getattr(self.optimizer, "network", self.model)(x), y)
             self.optimizer.zero_grad()
             value.backward()
             self.optimizer.step()
-            self.steps = getattr(self, "steps", 0) + 1
-            for group, lr in zip(self.optimizer.param_groups, self.rates(), strict=True):
-                group["lr"] = lr * schedule(self.steps)
+            for group, lr in zip(self.optimizer.param_groups, first, strict=True):
+                group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / total))
         self.seconds.append(time.perf_counter() - start)
 
-    def rates(self) -> list[float]:
-        """The first learning rate of every group."""
-        if not hasattr(self, "_rates"):
-            self._rates = [group["lr"] for group in self.optimizer.param_groups]
-        return self._rates
 
-
-def race(contestants: Sequence[Contestant], loss: Loss, test: Any, epochs: int) -> list[_harness.Row]:
-    """Train them in turns with a cosine schedule; ratios are to the first."""
-    total = epochs * len(contestants[0].train)
-
-    def cosine(step: int) -> float:
-        return 0.5 * (1 + math.cos(math.pi * min(step / total, 1)))
-
-    for epoch in range(epochs):
+def race(contestants: Sequence[Contestant], loss: Loss, test: Any) -> list[_harness.Row]:
+    """Train them in turns; ratios are to the first."""
+    for epoch in range(max(c.epochs for c in contestants)):
         for contestant in contestants if epoch % 2 else reversed(contestants):
-            contestant.epoch(loss, cosine)
-    rows = []
+            if epoch < contestant.epochs:
+                contestant.epoch(loss)
+    rows, first = [], contestants[0].seconds
     for c in contestants:
         found = bt.evaluate(c.model, test, loss=loss)
-        mean = sum(c.seconds) / epochs
+        mean = sum(c.seconds) / c.epochs
         rows.append(
             {
                 "contestant": c.name,
+                "epochs": c.epochs,
                 "test loss": found["test_loss"],
                 "accuracy": found.get("test_accuracy"),
                 "density": bt.density(c.model),
                 "s/epoch": mean,
-                "ratio": sum(contestants[0].seconds) / sum(c.seconds),
+                "dense / this": sum(first) / len(first) / mean,
+                "in all": sum(first) / sum(c.seconds),
                 "seconds": c.seconds,
                 "rows": active_rows(c.model),
             }
@@ -153,25 +147,28 @@ def autoencoder(options: Any) -> None:
 
     test = Loader(bt.load_dataset("mnist", "test"), 1000, shuffle=False, normalise=False)
 
-    def contestant(name: str, active: int | None, make: Callable[[nn.Module], Any]) -> Contestant:
+    def contestant(name: str, active: int | None, epochs: int, make: Callable[[nn.Module], Any]) -> Contestant:
         generator = torch.Generator().manual_seed(options.seed)
         model = bt.models.autoencoder(generator=generator)
         if active is not None:
             mirrored_(model, active, generator)
-        return Contestant(name, model, make(model), batches())
+        return Contestant(name, model, make(model), batches(), epochs)
 
-    adam = partial(lambda model: torch.optim.Adam(model.parameters(), lr=1e-3, fused=True))
+    def adam(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
     contestants = [
-        contestant("dense, Adam", None, adam),
+        contestant("dense, Adam", None, options.epochs, adam),
         contestant(
             f"Multilevel AdaBreg, {options.coarse_steps} coarse steps",
             options.active,
+            options.coarse_epochs,
             lambda model: adabreg(model, options.lam, options.lr, options.coarse_steps),
         ),
-        contestant("dense, Adam, mirrored start", 784, adam),
+        contestant("dense, Adam, mirrored start", 784, options.epochs, adam),
     ][: options.contestants]
     watch = Watch()
-    rows = race(contestants, F.mse_loss, Corrupted(test, noise=0.2, fresh=False), options.epochs)
+    rows = race(contestants, F.mse_loss, Corrupted(test, noise=0.2, fresh=False))
     share = watch.seconds / sum(contestants[1].seconds)
     _harness.record("multilevel_autoencoder", {"main": (EPOCHS, rows)}, settings=vars(options), down_and_up=share)
 
@@ -186,7 +183,7 @@ def convnet(options: Any) -> None:
             for layer in layers_of(model)[:-1]:
                 bt.sparse_init_(layer, density, groups="filters", generator=generator)
         batches = Loader(bt.load_dataset("mnist"), 128, seed=options.seed, drop_last=True)
-        return Contestant(name, model, make(model), batches)
+        return Contestant(name, model, make(model), batches, options.epochs)
 
     contestants = [
         contestant("dense, Adam", None, lambda model: torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)),
@@ -197,7 +194,7 @@ def convnet(options: Any) -> None:
         ),
     ]
     watch = Watch()
-    rows = race(contestants, F.cross_entropy, test, options.epochs)
+    rows = race(contestants, F.cross_entropy, test)
     share = watch.seconds / sum(contestants[1].seconds)
     _harness.record("multilevel_convnet", {"main": (EPOCHS, rows)}, settings=vars(options), down_and_up=share)
 
@@ -261,6 +258,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
         experiment="steps",
         epochs=8,
+        coarse_epochs=12,
         coarse_steps=99,
         lam=0.01,
         lr=1e-3,
