@@ -16,18 +16,18 @@ from bregtutorial.recipes.recipe import Budget, Penalty, Recipe
 RESNET18 = (64, 128, 256, 512)
 NARROW = (8, 16, 32, 64)
 PAPER = (
-    "Network, density, 100 epochs and augmentation are the paper's, which states neither strengths nor step sizes of its "
-    "Table 3: these are its code's. The threshold is ours. Nothing was tuned."
+    "Network, density, 100 epochs and augmentation are the paper's, which states neither strengths nor step sizes of "
+    "its Table 3: these are its code's. The threshold is ours. Nothing was tuned."
 )
 BASELINE = "Network, 100 epochs and augmentation are the paper's, the step size is the usual one. Nothing was tuned."
 LASSO = f"{BASELINE} The strength is a guess, a ten-thousandth of AdaBreg's, and the threshold is ours."
 MODERN = (
-    "As ResNet-18 is trained today: 200 epochs, Nesterov momentum, weight decay, label smoothing, a cosine. Usual values; "
-    "nothing was tuned."
+    "As ResNet-18 is trained today: 200 epochs, Nesterov momentum, weight decay, label smoothing, a cosine. Usual "
+    "values; nothing was tuned."
 )
 MODERN_SPARSE = (
-    "Step size, momentum, eps, 200 epochs and cosine are from the code of Aloradi et al.; the strength follows from the "
-    "wanted density of 5 %. Nothing was tuned."
+    "Step size, momentum, eps, 200 epochs and cosine are from the code of Aloradi et al.; the strength follows from "
+    "the wanted density of 5 %. Nothing was tuned."
 )
 
 
