@@ -109,7 +109,7 @@ def dense(run: Run) -> Finding | None:
     masked = f" with groups={group['reg'].groups!r}" if hasattr(group["reg"], "groups") else ""
     cure = (
         f"if it began so, call sparse_init_{masked} before the optimizer is built; if it filled up, raise lam: "
-        f"opt.set_lam({factor(worst, 0.1) * group['lam']:.3g}, group={key!r}) leaves a tenth of it"
+        f"opt.set_lam({factor(worst, 0.1) * group['lam']:.3g}, group={key!r}) leaves a tenth of it now"
     )
     return _finding("dense", [ms[0].label for ms, _ in full], number, "the share that is not zero", cure)
 
