@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import bregtutorial as bt
+from bregtutorial import results
 from bregtutorial.data import Corrupted
 from bregtutorial.layers import weighted_layers
 from bregtutorial.quality import psnr, ssim
@@ -46,6 +47,12 @@ def test_inputs_are_corrupted_as_the_recipe_says_and_targets_are_clean(name: str
         assert noisy.shape == clean.shape == experiment.model(noisy).shape
         assert torch.equal(clean * 255, (clean * 255).round())
         assert recipe.blur or abs((noisy - clean).std() - recipe.noise) < 0.02 * recipe.noise
+
+
+def test_the_found_network_has_the_recorded_widths() -> None:
+    (grown,) = (r for r in results.load("autoencoder", "full") if (r.recipe.variant, r.setting.seed) == ("adabreg", 0))
+    active = [round(n) for name, n in grown.history[-1].items() if name.startswith("active/")]
+    assert get("autoencoder/found-adam").full.widths == tuple(active[:-1])
 
 
 def test_every_seed_is_tested_on_the_same_noise() -> None:
