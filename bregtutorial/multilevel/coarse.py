@@ -14,6 +14,7 @@ from torch import nn
 
 from bregtutorial.multilevel.cuts import EntryCut, RowCut
 from bregtutorial.multilevel.flat import Flat, Slot
+from bregtutorial.multilevel.fused import FusedAdaBreg, fits
 from bregtutorial.multilevel.layers import SmallLayer, SmallNorm
 from bregtutorial.multilevel.plan import Plan, Support
 from bregtutorial.optim import AdaBreg, LinBreg
@@ -115,7 +116,8 @@ class Coarse:
         self.sources = [flat.group for flat in self.flats] + [g for g, params in whole if params]
         groups = [{**self._settings(flat.group), "params": [flat.param], "reg": flat.reg} for flat in self.flats]
         groups += [{**self._settings(g), "params": params} for g, params in whole if params]
-        self.optimizer = type(self.fine)(groups)
+        params = [p for g in groups for p in g["params"]]
+        self.optimizer = FusedAdaBreg(groups) if fits(self.fine, params) else type(self.fine)(groups)
         self.small = {flat.param for flat in self.flats}
         for flat in self.flats:
             self.optimizer.state[flat.param] = flat.state

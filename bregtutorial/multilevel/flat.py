@@ -73,8 +73,11 @@ class StackedRows:
         self._roots = torch.cat([w.new_full((len(w),), math.sqrt(n)) for w, n in zip(weights, sizes, strict=True)])
 
     def _split(self, v: Tensor) -> tuple[list[Tensor], Tensor]:
-        parts = [x.view(n, -1) for x, n in zip(v.split_with_sizes(self._entries), self._rows, strict=True)]
+        parts = self._parts(v)
         return parts, torch.cat([torch.linalg.vector_norm(x, dim=1) for x in parts])
+
+    def _parts(self, v: Tensor) -> list[Tensor]:
+        return [x.view(n, -1) for x, n in zip(v.split_with_sizes(self._entries), self._rows, strict=True)]
 
     def value(self, w: Tensor) -> Tensor:
         """Sum of the norms of the rows, each times its root."""
@@ -87,6 +90,13 @@ class StackedRows:
         return torch.cat(
             [(x * s[:, None]).view(-1) for x, s in zip(parts, scale.split_with_sizes(self._rows), strict=True)]
         )
+
+    def write_prox(self, w: Tensor, v: Tensor, lam: float | Tensor, delta: float | Tensor) -> None:
+        """In place, and without a vector between: the weights that belong to the dual ``v``."""
+        parts, norms = self._split(v)
+        scale = (1 - lam * self._roots / norms.clamp_min(torch.finfo(v.dtype).tiny)).clamp_min_(0).mul_(delta)
+        for target, x, s in zip(self._parts(w), parts, scale.split_with_sizes(self._rows), strict=True):
+            torch.mul(x, s[:, None], out=target)
 
     def subgradient(self, w: Tensor) -> Tensor:
         """Each row's direction times its root, 0 at zero rows."""

@@ -24,16 +24,15 @@ BREAK_EVEN = 0.6  # of the multiplications: benchmarks/multilevel.py --experimen
 class Multilevel(DualOptimizer):
     r"""One dense step, then ``coarse_steps`` steps of a small network made of the active rows only.
 
-    LinBreg and AdaBreg need the gradient of zero weights, to know when to wake them: with them only the forward pass
-    can be sparse. Here they look at it in one step of :math:`m+1`. In the others everything that is dead rests, and
-    what is alive is gathered into small dense matrices, with its duals and moments: forward, backward and step are
-    those of a small network. Then it is written back, and dead rows find their duals as they left them, bit for bit.
+    LinBreg and AdaBreg need the gradient of zero weights, to know when to wake them. Here they look at it in one step
+    of :math:`m+1`. In the others what is dead rests, and what is alive is gathered into small dense matrices, with its
+    duals and moments. Then it is written back, and dead rows find their duals as they left them, bit for bit.
 
     Rows are those of ``GroupL2("rows")`` (``"filters"`` of a convolution). Where a channel's readers can do without
     it, its bias and norm rest too. A dead neuron still passes a constant on; its readers keep one input for all such
     constants. With LinBreg a coarse step is the step of the full network with its dead rows masked, up to rounding.
-    AdaBreg treats the weight of that one input as one coordinate, which is its own definition of a coarse step: Adam's
-    step depends on the coordinates. Where no dead neuron passes on anything but 0, it is that of the masked network.
+    AdaBreg treats the weight of that input as one coordinate, which defines its coarse step: Adam's step depends on
+    coordinates. Where dead neurons pass on nothing but 0, it is that of the masked network.
 
     Args:
         model: any network. What cannot shrink trains as it is, in every step; a warning says once what, and why.
@@ -68,8 +67,8 @@ class Multilevel(DualOptimizer):
         (2, 12)
 
     References:
-        Lunk, Scott, Bungert (2026), "Multilevel mirror descent", arXiv 2602.03535: the levels. Gathering the small
-        network, and the input for the constants, are this package's.
+        Lunk, Scott, Bungert (2026), "Sparse Training of Neural Networks based on Multilevel Mirror Descent", arXiv
+        2602.03535: the levels. Gathering, and the input for the constants, are this package's.
 
     Book: Frontiers, "Multilevel training".
     """
@@ -162,11 +161,9 @@ class Multilevel(DualOptimizer):
             self._left = self.coarse_steps
         elif not self._told:
             self._told = True
-            warnings.warn(
-                f"a coarse step would take {fraction:.0%} of the multiplications of a dense one, more than "
-                f"break_even={self.break_even:.0%}: steps stay dense until it takes less",
-                stacklevel=4,
-            )
+            said = f"a coarse step would take {fraction:.0%} of the multiplications of a dense one"
+            why = f"more than break_even={self.break_even:.0%}: steps stay dense until it takes less"
+            warnings.warn(f"{said}, {why}", stacklevel=4)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of both levels."""
@@ -253,9 +250,5 @@ class Multilevel(DualOptimizer):
             self._left, self._saved, self._above = level.get("left", 0), level.get("coarse"), level.get("above", False)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Not here.
-
-        Raises:
-            RuntimeError: always; give the group to the optimizer before it is wrapped.
-        """
+        """Refuse: groups are given to the optimizer before it is wrapped."""
         raise RuntimeError("Multilevel takes no further groups: add them to its optimizer, then wrap that one again")
