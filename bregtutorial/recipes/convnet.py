@@ -38,7 +38,7 @@ def _recipe(experiment: str, variant: str, how: str, **settings: Any) -> Recipe:
     return Recipe(
         name=f"{experiment}/{variant}",
         how=how,
-        quick=Budget("digits", 10, (16, 16, 64)),
+        quick=Budget("digits", 30, (16, 16, 64)),
         colab=Budget("fashion-mnist", 15, (64, 64, 128)),
         full=Budget("fashion-mnist", 50, (64, 64, 128)),
         **{**common, **settings},
