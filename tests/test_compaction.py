@@ -104,6 +104,29 @@ def test_a_constant_goes_into_the_bias() -> None:
     assert torch.allclose(small[3].bias, folded, atol=1e-6)
 
 
+def test_a_norm_whose_scale_is_zero_makes_a_constant() -> None:
+    model = chain()
+    with torch.no_grad():
+        model[1].weight[0] = 0.0
+        model[1].bias[0] = 0.3
+    assert bt.compact.plan(model).widths["3"] == (1, 3, 1)
+    assert error(model, bt.compact(model), (1, 9, 9)) <= 1e-6
+
+
+@pytest.mark.parametrize(("counted", "left"), [(True, 4), (False, 2)])
+def test_an_average_that_counts_its_padding_makes_constants_vary(counted: bool, left: int) -> None:
+    model = chain().insert(3, nn.AvgPool2d(3, 1, 1, count_include_pad=counted)).eval()
+    assert bt.compact.plan(model).widths["4"][0] == left
+    assert error(model, bt.compact(model), (1, 9, 9)) <= 1e-6
+
+
+def test_a_depthwise_convolution_shrinks_with_its_channels() -> None:
+    model = chain().insert(3, nn.Conv2d(4, 4, 3, groups=4)).eval()
+    small = bt.compact(model)
+    assert (small[3].groups, small[3].weight.shape[0], small[4].in_channels) == (2, 2, 2)
+    assert error(model, small, (1, 9, 9)) <= 1e-6
+
+
 def test_a_bias_is_created_where_there_is_none() -> None:
     plan = bt.compact.plan(chain(bias=False))
     assert plan.widths["3"] == (2, 3, 1)
