@@ -51,7 +51,8 @@ def trace(model: nn.Module) -> fx.Graph:
         except Exception as error:
             raise ValueError(
                 f"{type(model).__name__} cannot be traced: {str(error).splitlines()[0]}. Its forward must be the same "
-                "operations for all data: no if, for, len or int() that asks a tensor. Compact its parts one by one"
+                "operations for all data: no if, for, len or int() that asks a tensor. Compact its parts one by one; "
+                "of a wrapped model (torch.compile, DataParallel) compact the module inside"
             ) from error
 
 
