@@ -100,10 +100,9 @@ class Multilevel(DualOptimizer):
         self._coarse: Coarse | None = None
         self._saved: Any = None
         self._told = False
-        look = Look(self)
-        for register in (model.register_forward_pre_hook, model.register_state_dict_pre_hook):
-            register(look)
-        optimizer.register_state_dict_pre_hook(look)
+        for looked_at in (model.register_forward_pre_hook, model.register_state_dict_pre_hook):
+            looked_at(Look(self))
+        optimizer.register_state_dict_pre_hook(Look(self))
         if self.reasons:
             said = "; ".join(f"{name}: {why}" for name, why in self.reasons.items())
             warnings.warn(f"Multilevel leaves some of the network as it is. {said}", stacklevel=2)
@@ -175,10 +174,7 @@ class Multilevel(DualOptimizer):
         """One step of the level that :attr:`network` is on.
 
         Args:
-            closure: re-evaluates that network and returns the loss.
-
-        Returns:
-            The closure's loss, or ``None``.
+            closure: re-evaluates that network and returns the loss, which is returned.
         """
         level = self._level()
         self.all_steps += 1
@@ -223,8 +219,7 @@ class Multilevel(DualOptimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's checkpoint, and where on which level the training stands."""
-        state = self.optimizer.state_dict()
-        names = ("_left", "_above", "fine_steps", "all_steps")
+        state, names = self.optimizer.state_dict(), ("_left", "_above", "fine_steps", "all_steps")
         level: dict[str, Any] = {name.strip("_"): getattr(self, name) for name in names}
         if self._plan is not None:
             level["places"] = dict(self._plan.places)
