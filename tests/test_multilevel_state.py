@@ -213,6 +213,30 @@ def test_fit_trains_it_and_resumes(tmp_path: Path) -> None:
     assert_same_bits(ml.model.state_dict(), resumed.model.state_dict())
 
 
+def test_fit_reports_the_density_of_the_present_without_a_test_set() -> None:
+    torch.set_default_dtype(torch.float32)
+    model = bt.models.mlp((784, 30, 10), generator=torch.Generator().manual_seed(0))
+    bt.sparse_init_(model, 0.5, groups="rows", generator=torch.Generator().manual_seed(0))
+    ml = bt.Multilevel(model, bt.LinBreg(bt.parameter_groups(model, 0.3, ROWS), lr=0.1), break_even=1.0)
+    train_loader = bt.data.Loader(bt.load_dataset("digits", size=96), 32, seed=0)
+
+    class Falling:
+        """Kills every row in the last step of the epoch, which is a coarse one."""
+
+        steps = 0
+
+        def step(self) -> None:
+            self.steps += 1
+            ml.param_groups[0]["lam"] = 1e3 if self.steps == 2 else 0.3
+
+        def state_dict(self) -> dict[str, int]:
+            return {"steps": self.steps}
+
+    rows = bt.fit(model, ml, train_loader, epochs=1, schedules=[Falling()])
+    assert ml.network is not model
+    assert rows[0]["density"] == bt.density(model) == 0
+
+
 def test_flops_are_those_of_the_small_widths() -> None:
     ml = multilevel("autoencoder")
     x, y = next(batches(CASES["autoencoder"], 1))

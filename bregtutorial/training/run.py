@@ -80,6 +80,8 @@ class Run:
         groups = self.take.optimizer.param_groups
         strengths = [float(g["lam"]) for g in groups if g.get("lam")]
         row: Row = {"epoch": len(self.rows) + 1, "step": self.step, **means, **results}
+        if hasattr(self.take.optimizer, "sync"):  # one that trains another network writes its weights back
+            self.take.optimizer.sync()
         row["density"] = density(self.take.model)
         row |= {"lr": float(groups[0]["lr"]), "lam": strengths[0] if strengths else 0.0, "seconds": self.seconds}
         self.rows.append(row)
