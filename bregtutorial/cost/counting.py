@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
 
 from bregtutorial.layers import all_layers
 from bregtutorial.tables import format_table
@@ -94,6 +93,8 @@ def flops(model: nn.Module, x: Tensor) -> Flops:
     """
     layers = dict(all_layers(model))
     dense = dict.fromkeys(layers, 0)
+    from torch.utils.flop_counter import FlopCounterMode  # here, because it imports triton
+
     state = {key: value.detach().to("meta") for key, value in [*model.named_parameters(), *model.named_buffers()]}
     training = [module for module in model.modules() if module.training]
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
