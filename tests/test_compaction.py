@@ -127,6 +127,26 @@ def test_a_depthwise_convolution_shrinks_with_its_channels() -> None:
     assert error(model, small, (1, 9, 9)) <= 1e-6
 
 
+def test_a_dead_depthwise_filter_makes_its_bias_whatever_it_pads() -> None:
+    model = chain().insert(3, nn.Conv2d(4, 4, 3, padding=1, groups=4)).eval()
+    with torch.no_grad():
+        model[3].weight[0] = 0.0
+        model[3].bias[0] = 0.4
+    small = bt.compact(model)
+    assert small[4].in_channels == 3
+    assert error(model, small, (1, 9, 9)) <= 1e-6
+
+
+def test_a_layer_that_is_dead_altogether_keeps_width_one_and_its_constants_count_once() -> None:
+    model = bt.models.mlp((9, 4, 2), generator=gen())
+    with torch.no_grad():
+        model[1].weight.zero_()
+        model[1].bias.fill_(0.7)
+    small = bt.compact(model)
+    assert [small[1].out_features, int(small[3].weight.count_nonzero())] == [1, 0]
+    assert error(model, small, (1, 3, 3)) <= 1e-6
+
+
 def test_a_bias_is_created_where_there_is_none() -> None:
     plan = bt.compact.plan(chain(bias=False))
     assert plan.widths["3"] == (2, 3, 1)
