@@ -6,7 +6,7 @@
     ('linbreg', 0.1, 100)
 
 A new experiment is a file here with a tuple ``RECIPES``, named in ``catalogue.py``. If it needs a new network or a new
-kind of task (other targets, another loss), that is an entry of :data:`MODELS` or :data:`TASKS`.
+kind of task (other targets, another loss), that is an entry of ``MODELS`` or ``TASKS``.
 
 Book: Experiments, "MNIST and the MLP".
 """

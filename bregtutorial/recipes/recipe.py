@@ -42,7 +42,7 @@ class Budget:
     Attributes:
         data: name of the data set, see :func:`bregtutorial.load_dataset`.
         epochs: passes over the training images.
-        widths: of the model, see :data:`bregtutorial.recipes.MODELS`.
+        widths: of the model, see ``bregtutorial.recipes.MODELS``.
         size: number of training images, a stratified part; ``None`` takes all.
         density: initial density where narrower layers need a larger one; ``None`` takes the recipe's.
 
@@ -66,9 +66,9 @@ class Recipe:
     Attributes:
         name: ``experiment/variant``.
         how: where the numbers come from or how they were tuned, in a sentence.
-        model: a key of :data:`bregtutorial.recipes.MODELS`.
+        model: a key of ``bregtutorial.recipes.MODELS``.
         quick, colab, full: the budgets of the three tiers.
-        task: a key of :data:`bregtutorial.recipes.TASKS`.
+        task: a key of ``bregtutorial.recipes.TASKS``.
         holdout: share of the training images held out for validation.
         optimizer: ``"sgd"``, ``"adam"``, ``"linbreg"``, ``"adabreg"`` or ``"proxsgd"``.
         lr: step size before any schedule.
