@@ -61,7 +61,7 @@ def half_precision(run: Run) -> Finding | None:
     half = [(m, torch.finfo(dtype).eps / 2) for m, dtype in kept if torch.finfo(dtype).bits < 32]
     if not half:
         return None
-    meaning = "the size of a step, relative to the number it changes, that is rounded away"
+    meaning = "the size of a step, relative to the number it changes, that can be rounded away"
     cure = "model.float() and a new optimizer; compute in half by torch.autocast, but keep weights and duals float32"
     return _finding("half precision", [m for m, _ in half], max(eps for _, eps in half), meaning, cure)
 
