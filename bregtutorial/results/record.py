@@ -68,7 +68,9 @@ class Result:
             "name": self.recipe.name,
             "command": self.command,
             "final": {name: _rounded(value) for name, value in self.final.items()},
-            "seconds": _rounded(self.seconds),
+            "seconds": _rounded(
+                sum(columns.get("seconds", []))
+            ),  # of the rounded rows: a record saved again is the same
             "setting": asdict(self.setting),
             "data": dict(self.data),
             "environment": dict(self.environment),
