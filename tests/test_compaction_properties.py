@@ -16,7 +16,8 @@ many = settings(max_examples=100, deadline=None)
 
 
 def inputs(model: nn.Module, n_in: int) -> Tensor:
-    shape = (4, n_in) if not any(isinstance(m, nn.Conv2d) for m in model.modules()) else (4, n_in, SIDE, SIDE)
+    images = any(isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)) for m in model.modules())
+    shape = (4, n_in, SIDE, SIDE) if images else (4, n_in)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
