@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from bregtutorial import checkpoint
 from bregtutorial.wiring.layers import LAYERS, NORMS, depthwise, widths_of
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -165,7 +166,7 @@ def save(path: str | os.PathLike[str], model: nn.Module) -> None:
 
     Book: Frontiers, "From zeros to speed".
     """
-    torch.save({"widths": all_widths(model), "weights": model.state_dict()}, path)
+    checkpoint.save(path, {"widths": all_widths(model), "weights": model.state_dict()})
 
 
 def load(path: str | os.PathLike[str], model: Model, *, map_location: str | torch.device = "cpu") -> Model:
