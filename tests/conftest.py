@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 REQUIRED = "BREGTUTORIAL_REQUIRE_BROWSER"
 # nothing that Chromium would fetch by itself, and no graphics card
 QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Every test draws the same numbers, alone or among others, on whichever worker it lands."""
+    torch.manual_seed(0)
 
 
 def missing(what: str, how: str) -> None:

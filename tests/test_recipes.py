@@ -122,9 +122,10 @@ def test_cosine_with_warm_up():
 
 @pytest.mark.parametrize("groups", [None, "kernels"])
 def test_the_ramp_ends_at_its_density_and_fine_tuning_keeps_the_zeros(groups):
-    model = bt.models.convnet((1, 8, 8), (16, 4)).to(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    model = bt.models.convnet((1, 8, 8), (16, 4), generator=generator).to(memory_format=torch.channels_last)
     ramp = PruningRamp(model, 0.2, start=20, stop=100, groups=groups)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)  # 0.1 diverges for some starts
     seen = []
     for _ in range(120):
         optimizer.zero_grad()
