@@ -4,5 +4,6 @@ from bregtutorial.data.corrupt import Corrupted
 from bregtutorial.data.imageset import ImageSet
 from bregtutorial.data.load import load_dataset
 from bregtutorial.data.loader import Loader
+from bregtutorial.data.resized import Resized
 
-__all__ = ["Corrupted", "ImageSet", "Loader", "load_dataset"]
+__all__ = ["Corrupted", "ImageSet", "Loader", "Resized", "load_dataset"]

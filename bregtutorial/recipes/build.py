@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from bregtutorial.data import ImageSet, Loader
+from bregtutorial.data import ImageSet, Loader, Resized
 from bregtutorial.initialization import sparse_init_
 from bregtutorial.layers import weighted_layers
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
@@ -22,7 +22,7 @@ from bregtutorial.recipes.recipe import Budget, Penalty, Recipe
 from bregtutorial.recipes.sets import describe_sets, load_sets
 from bregtutorial.recipes.setting import Setting
 from bregtutorial.recipes.tasks import TASKS
-from bregtutorial.schedules import TargetDensity
+from bregtutorial.schedules import Ramp, TargetDensity
 
 EVAL_BATCH = 500
 
@@ -88,6 +88,8 @@ def build(
     ramp = _pruning(model, recipe, steps)  # before the optimizer: it gives the weights other names
     optimizer = _optimizer(model, recipe)
     batches = {name: task.batches(loader, recipe, name) for name, loader in loaders.items()}
+    if recipe.sizes:
+        batches = _resized(loaders, {round(share * budget.epochs): side for share, side in recipe.sizes})
     return Experiment(
         budget,
         model,
@@ -115,6 +117,12 @@ def _loaders(
         else Loader(part, EVAL_BATCH, shuffle=False, **shared)
         for name, part in sets.items()
     }
+
+
+def _resized(loaders: Mapping[str, Loader], sizes: Mapping[int, int]) -> dict[str, Any]:
+    """Test images as large as the training images of the epoch before."""
+    train = loaders["train"]
+    return {name: Resized(loader, sizes, clock=None if loader is train else train) for name, loader in loaders.items()}
 
 
 def _model(recipe: Recipe, budget: Budget, setting: Setting, image: Any, n_classes: int) -> nn.Module:
@@ -161,8 +169,16 @@ def _schedules(optimizer: Optimizer, recipe: Recipe, steps: int) -> list[Any]:
     elif recipe.schedule == "cosine":
         found.append(torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(steps, round(recipe.warmup * steps))))
     if recipe.target_density is not None:
-        found.append(TargetDensity(optimizer, density=recipe.target_density))
+        found.append(TargetDensity(optimizer, density=_target(recipe, recipe.target_density, steps)))
     return found
+
+
+def _target(recipe: Recipe, density: float, steps: int) -> float | Callable[[int], float]:
+    if recipe.target_start is None:
+        return density
+    begin, end = (round(share * steps) for share in recipe.target_span)
+    ramp = Ramp(recipe.target_start, density, max(end - begin, 1), "cubic")
+    return lambda step: ramp(step - begin)
 
 
 def _warm_cosine(steps: int, warm: int) -> Callable[[int], float]:

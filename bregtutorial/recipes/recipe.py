@@ -85,11 +85,15 @@ class Recipe:
             for five epochs, as in the paper) or ``"cosine"`` (to zero, step by step).
         warmup: share of all steps over which ``"cosine"`` first rises linearly.
         target_density: density that :class:`bregtutorial.TargetDensity` steers to, ``None`` for constant penalties.
+        target_start: density that it steers to at first, ``None`` for the same throughout.
+        target_span: begin and end, as shares of all steps, of the cubic ramp from the one to the other.
         prune_density: density after magnitude pruning, which ramps up during training; ``None`` prunes nothing.
         prune_span: begin and end of that ramp as shares of all steps; what follows is fine-tuning.
         threshold: after training, groups whose root mean square is smaller become zero; ``None`` leaves all.
         batch_size: images of a step, over all processes.
         augment: of the training images, see :class:`bregtutorial.data.Loader`.
+        sizes: pairs of a share of all epochs and the side of the images from then on, see
+            :class:`bregtutorial.data.Resized`; empty leaves images as they are.
         noise, blur: of the inputs in restoration, see :class:`bregtutorial.data.Corrupted`.
         label_smoothing: of the training loss.
         clip: largest norm of the whole gradient, ``None`` for no clipping.
@@ -125,11 +129,14 @@ class Recipe:
     schedule: str = "constant"
     warmup: float = 0.0
     target_density: float | None = None
+    target_start: float | None = None
+    target_span: tuple[float, float] = (0.1, 0.7)
     prune_density: float | None = None
     prune_span: tuple[float, float] = (0.1, 0.7)
     threshold: float | None = None
     batch_size: int = 128
     augment: str | None = None
+    sizes: tuple[tuple[float, int], ...] = ()
     noise: float = 0.0
     blur: tuple[int, float] | None = None
     label_smoothing: float = 0.0
@@ -145,6 +152,8 @@ class Recipe:
             raise ValueError(f"name must be experiment/variant, got {self.name!r}")
         if self.weight_decay and self.optimizer not in ("sgd", "adam"):
             raise ValueError(f"weight_decay is for sgd and adam, got {self.weight_decay} with {self.optimizer}")
+        if self.sizes and self.task != "classification":
+            raise ValueError(f"sizes are for images with labels, got {self.sizes} with task={self.task!r}")
 
     @property
     def experiment(self) -> str:
@@ -181,7 +190,7 @@ def to_plain(thing: Any) -> Any:
         return describe(thing)
     if is_dataclass(thing):
         return {f.name: to_plain(getattr(thing, f.name)) for f in fields(thing)}
-    return list(thing) if isinstance(thing, tuple) else thing
+    return [to_plain(part) for part in thing] if isinstance(thing, tuple) else thing
 
 
 def from_plain(plain: Mapping[str, Any]) -> Recipe:
@@ -198,10 +207,14 @@ def from_plain(plain: Mapping[str, Any]) -> Recipe:
 
     Book: Experiments, "MNIST and the MLP".
     """
-    known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+    known: dict[str, Any] = {name: _tuples(value) for name, value in plain.items()}
     known |= {tier: Budget(**{**plain[tier], "widths": tuple(plain[tier]["widths"])}) for tier in TIERS}
     known |= {kind: _penalty(plain[kind]) for kind in PENALISED if plain.get(kind) is not None}
     return Recipe(**known)
+
+
+def _tuples(thing: Any) -> Any:
+    return tuple(_tuples(part) for part in thing) if isinstance(thing, list) else thing
 
 
 def _penalty(plain: Mapping[str, Any]) -> Penalty:
