@@ -1,4 +1,4 @@
-"""The experiments from a terminal: ``python -m bregtutorial list | run | table | figure``.
+"""The experiments from a terminal: ``python -m bregtutorial list | run | grow | table | figure``.
 
 Book: Experiments, "MNIST and the MLP".
 """
@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bregtutorial import plotting, processes, results
+from bregtutorial import growth, plotting, processes, results
 from bregtutorial.recipes import RECIPES, get, names
 from bregtutorial.recipes.command import Parser, add_options, chosen
 from bregtutorial.runs import run
@@ -57,6 +57,10 @@ def parser() -> Parser:
     running.add_argument("--checkpoint", metavar="DIR", help="keep the state of the training here")
     running.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True, help="go on from it")
     running.set_defaults(do=_run)
+    growing = commands.add_parser("grow", help="run a recipe, and note which weights are awake after every epoch")
+    add_options(growing)
+    growing.add_argument("--rows", action="store_true", help="note neurons, not weights")
+    growing.set_defaults(do=_grow)
     for kind, do in (("table", _table), ("figure", _figure)):
         numbers = [name.split()[1] for name in results.PUBLISHED if name.startswith(kind)]
         showing = commands.add_parser(kind, help=f"{kind} of the paper beside recorded runs: {', '.join(numbers)}")
@@ -92,6 +96,14 @@ def _run(options: argparse.Namespace) -> None:
         raise
     if processes.rank() == 0:
         print(result)
+
+
+def _grow(options: argparse.Namespace) -> None:
+    settings = {name: value for name, value in chosen(options).items() if name != "compile"}
+    grown = growth.watch(options.recipe, rows=options.rows, **settings)
+    print(grown)
+    if options.save is not None:
+        print(f"wrote {grown.save(options.save)}")
 
 
 def _table(options: argparse.Namespace) -> None:

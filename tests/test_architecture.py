@@ -31,7 +31,7 @@ LEVELS = (
     ("training",),
     ("recipes",),
     ("results",),
-    ("runs",),
+    ("runs", "growth"),
     ("plotting",),  # with the private modules beside it: _svg, _palette, ...
     ("explore",),
     ("cli",),

@@ -15,6 +15,7 @@ from bregtutorial.recipes import Recipe, Setting, from_plain, names, to_plain
 from bregtutorial.tiers import TIERS, one_of
 
 DIGITS = 6  # more would show rounding errors of another machine
+OTHERS = ("benchmarks", "growth")  # folders of records that are no runs
 Row = Mapping[str, float]
 
 
@@ -141,7 +142,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def paths(experiment: str | None = None, root: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """Files of the records, of one experiment or of all, in the order of their names; benchmarks are no experiment.
+    """Files of the records, of one experiment or of all, in the order of their names.
 
     Args:
         experiment: for example ``"mnist-mlp"``.
@@ -154,7 +155,7 @@ def paths(experiment: str | None = None, root: str | os.PathLike[str] | None = N
     Book: Experiments, "MNIST and the MLP".
     """
     place = folder() if root is None else Path(root)
-    return iter(sorted(p for p in place.glob(f"{experiment or '*'}/*.json") if p.parent.name != "benchmarks"))
+    return iter(sorted(p for p in place.glob(f"{experiment or '*'}/*.json") if p.parent.name not in OTHERS))
 
 
 def load(experiment: str, tier: str | None = None, root: str | os.PathLike[str] | None = None) -> list[Result]:
