@@ -105,6 +105,20 @@ def test_the_state_is_the_dual_and_the_averages_and_does_not_grow(name: str) -> 
         assert all(x.numel() == (1 if k == "step" else p.numel()) for k, x in opt.state[p].items())
 
 
+@pytest.mark.parametrize("n", [10**8, 10**9])
+@pytest.mark.parametrize("name", STATES)
+def test_the_state_of_a_large_network_weighs_four_bytes_a_parameter_for_each_key(name: str, n: int) -> None:
+    """On the meta device, where tensors have sizes and take no memory."""
+    optimizer, settings, keys = STATES[name]
+    p = torch.nn.Parameter(torch.empty(n // 1000, 1000, device="meta"))
+    p.grad = torch.empty_like(p)
+    opt = optimizer([p], lam=0.1, **settings)
+    for _ in range(2):
+        opt.step()
+    weights = {key: x.nbytes for key, x in opt.state.get(p, {}).items()}
+    assert weights == {key: 4 if key == "step" else 4 * n for key in keys}
+
+
 @pytest.mark.skipif(not torch._dynamo.is_dynamo_supported(), reason="this build of torch does not compile here")
 @pytest.mark.parametrize("case", [c for c in CASES if "maximize" not in c.desc], ids=str)
 def test_tensor_settings_that_change_cost_no_compilation(case: Case) -> None:
