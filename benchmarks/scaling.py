@@ -4,8 +4,8 @@
     python benchmarks/scaling.py --largest 10000000
 
 The parameters lie in tensors of at most a million, as in the layers of a network. *Beside torch* is the time over that
-of the optimizer of torch of the same kind, SGD with momentum for LinBreg and Adam for AdaBreg: as anybody writes it, which
-on a CPU is a loop over tensors, and with ``fused=True``. All of one size run in one process, in turns.
+of the optimizer of torch of the same kind, SGD with momentum for LinBreg and Adam for AdaBreg: as anybody writes it,
+which on a CPU is a loop over tensors, and with ``fused=True``. All of one size run in one process, in turns.
 
 The second table needs no memory: the state of a step on the meta device, where tensors have sizes and no numbers.
 """
