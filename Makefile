@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH = 1
 export JUPYTER_PLATFORM_DIRS = 1
 
-.PHONY: help book test check lint unit notebooks-test site notebooks bench clean distclean FORCE
+.PHONY: help book test check lint unit notebooks-test site notebooks colab bench clean distclean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make lint | unit | notebooks-test | site      one part of it;  ARGS='-k prox -x' goes to pytest"
 	@echo "make test-integrations   with Lightning, accelerate, skorch, timm and bregman-learning, which it installs"
 	@echo "make notebooks  put the first cell and fresh outputs into the chapters, for committing"
+	@echo "make colab      write the chapters in plain Markdown, as Colab and JupyterLab show them"
 	@echo "make bench      time everything that a page gives times of, on a machine that does nothing else"
 	@echo "make clean      remove what was built;  make distclean removes .venv too"
 	@echo "options: PYTHON=python3.12 JOBS=4 BREGTUTORIAL_TIER=quick|colab|full"
@@ -64,13 +65,16 @@ _build/.stamp-execute: _build/.stamp-env _build/.inputs $(CHAPTER)
 	@touch $@
 
 # Always a whole build: an incremental one does not repeat the warnings of pages it skips, so -W would pass wrongly.
-_build/.stamp-book: _build/.stamp-execute $(BOOK) tools/book_ext.py
+_build/.stamp-book: _build/.stamp-execute $(BOOK) $(TOOLS) CITATION.cff tools/book_index.py tools/plain_markdown.py tools/colab.py
 	@rm -rf _build/html
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going --all --quiet
 	@touch $@
 
 book: _build/.stamp-book
 	@echo "the book: $(CURDIR)/_build/html/index.html"
+
+colab: $(VENV)/.stamp
+	@$(PY) tools/colab.py
 
 # --- tests ---------------------------------------------------------------------------------------------------------
 PYTEST = $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet

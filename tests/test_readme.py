@@ -106,7 +106,7 @@ def test_links_to_the_project_name_the_project_and_files_that_exist() -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
     assert config["html"]["baseurl"] in TEXT
     assert config["repository"]["url"].removeprefix("https://") in TEXT
-    paths = re.findall(r"colab\.research\.google\.com/github/bregtutorial/bregtutorial/blob/main/([^)]+)\)", TEXT)
+    paths = re.findall(r"colab\.research\.google\.com/github/bregtutorial/bregtutorial/blob/colab/([^)]+)\)", TEXT)
     assert paths
     assert all((ROOT / path).exists() for path in paths)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import axe_playwright_python
+import nbformat
 import pytest
 import yaml
+from book_index import read_book
 from bs4 import BeautifulSoup
+from colab import BRANCH
 from conftest import HTML, ROOT, find_chromium, missing
+from plain_markdown import RAW
 
 import bregtutorial
 
@@ -38,6 +43,7 @@ document.querySelectorAll("pre").forEach(e => { e.textContent = e.textContent; }
 """
 
 
+@functools.cache
 def soup(page: str) -> BeautifulSoup:
     return BeautifulSoup((HTML / page).read_text("utf8"), "html.parser")
 
@@ -123,7 +129,8 @@ def test_explorer_does_not_play_for_who_asks_for_calm(visit, base):
 
 
 def test_links_and_ids_resolve(html):
-    pages = {path.resolve(): soup(path) for path in html.rglob("*.html") if "_static" not in path.parts}
+    paths = [path for path in html.rglob("*.html") if "_static" not in path.parts]
+    pages = {path.resolve(): soup(str(path.relative_to(html))) for path in paths}
     ids = {path: {tag["id"] for tag in page.find_all(id=True)} for path, page in pages.items()}
     lost, seen = [], 0
     for path, page in pages.items():
@@ -145,13 +152,34 @@ def test_page_is_light(html, page):
     assert (html / page).stat().st_size <= MAX_BYTES
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_colab_button_opens_this_chapter(html, page):
-    opens = {a["href"] for a in soup(page).find_all("a", href=True) if "colab.research.google.com" in a["href"]}
+@pytest.mark.parametrize("page", PAGES)
+def test_colab_button_opens_the_plain_copy_of_this_chapter(html, page):
+    header = soup(page).select_one(".bd-header-article")
+    opens = [str(a["href"]) for a in header.find_all("a", href=True) if "colab.research.google.com" in a["href"]]
     repository = CONFIG["repository"]["url"].removeprefix("https://github.com/")
     notebook = page.replace(".html", ".ipynb")
-    branch = CONFIG["repository"]["branch"]
-    assert opens == {f"https://colab.research.google.com/github/{repository}/blob/{branch}/{notebook}"}
+    wanted = f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/{notebook}"
+    assert opens == ([wanted] if page in CHAPTERS else [])
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_notebook_to_download_has_no_syntax_of_the_book(html, page):
+    (button,) = soup(page).select("a.btn-download-source-button")
+    notebook = nbformat.read((html / page).parent / button["href"], as_version=4)
+    assert not RAW.search("\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown"))
+
+
+def test_plain_copies_number_and_link_as_the_site_does(html):
+    book, pages = read_book(), {page: soup(page) for page in PAGES}
+    numbered = 0
+    for name, target in [*book.labels.items(), *book.terms.items()]:
+        page, _, anchor = target.url.removeprefix(book.base).partition("#")
+        place = pages[page].find(id=anchor)
+        assert place is not None, f"{name}: there is no {target.url}"
+        if re.search(r"\d\)?$", target.text):
+            numbered += 1
+            assert target.text in " ".join(place.get_text(" ").split()), f"{name} is not {target.text}"
+    assert numbered > 100
 
 
 def test_every_public_name_is_documented(html):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from colab import BRANCH, write_copies
 from docutils import nodes
 from docutils.nodes import Element, document
 from execute import disarm_output_widgets
@@ -37,10 +39,29 @@ def find_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, sho
     return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], public, node, shown)
 
 
+def launch_plain_copies(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Colab opens the copy in plain Markdown; a page that is no notebook, like the first, has no such button."""
+    groups = context.get("header_buttons", [])
+    source = f"/blob/{app.config.html_theme_options['repository_branch']}/"
+    for group in [group for group in groups if group.get("label") == "launch-buttons"]:
+        if not str(app.env.doc2path(pagename)).endswith(".ipynb"):
+            groups.remove(group)
+        for button in group["buttons"]:
+            button["url"] = button["url"].replace(source, f"/blob/{BRANCH}/")
+
+
+def offer_plain_copies(app: Sphinx, exception: Exception | None) -> None:
+    """The notebook that a page offers for downloading is its copy in plain Markdown."""
+    if exception is None and app.builder.format == "html":
+        write_copies(Path(app.outdir) / "_sources")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registers the hooks; a bare `jupyter-book build`, which executes by itself, must not hang either."""
     disarm_output_widgets()
     app.connect("missing-reference", find_public_name)
     app.connect("doctree-read", name_folded_proofs)
     app.connect("html-page-context", drop_repeated_ids, priority=900)
+    app.connect("html-page-context", launch_plain_copies, priority=900)
+    app.connect("build-finished", offer_plain_copies)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
