@@ -17,6 +17,7 @@ Book: Foundations, "Proximal operators".
 """
 
 from bregtutorial.certificates.checks import check_projection, check_prox, check_subgradient
+from bregtutorial.certificates.comparing import check_equal, vary
 from bregtutorial.certificates.distances import (
     bregman_distance,
     elastic_distance,
@@ -24,7 +25,7 @@ from bregtutorial.certificates.distances import (
     symmetric_distance,
     three_point_gap,
 )
-from bregtutorial.certificates.grading import Property, Verdict, check_equal, grade
+from bregtutorial.certificates.grading import Property, Verdict, grade
 from bregtutorial.certificates.inequalities import contraction_gap, norm_descent_gap
 from bregtutorial.certificates.steps import check_duals, check_step
 from bregtutorial.certificates.subdifferential import subdifferential_gap
@@ -47,4 +48,5 @@ __all__ = [
     "subdifferential_gap",
     "symmetric_distance",
     "three_point_gap",
+    "vary",
 ]

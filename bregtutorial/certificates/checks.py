@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bregtutorial.certificates.grading import Property, Verdict, grade, show
+from bregtutorial.certificates.comparing import show
+from bregtutorial.certificates.grading import Property, Verdict, grade
 from bregtutorial.certificates.subdifferential import comparison_points, subdifferential_gap
 from bregtutorial.regularizers import L1NonNegative, Regularizer, check_shape
 

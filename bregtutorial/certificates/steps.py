@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bregtutorial.certificates.grading import Property, Verdict, close, copy, grade, show
+from bregtutorial.certificates.comparing import close, copy, show
+from bregtutorial.certificates.grading import Property, Verdict, grade
 from bregtutorial.certificates.subdifferential import subdifferential_gap
 from bregtutorial.optim._base import named
 from bregtutorial.optim._dual import DualOptimizer
@@ -121,11 +122,14 @@ def check_duals(optimizer: DualOptimizer) -> Verdict:
 
 
 def _cases(reg: Regularizer) -> list[tuple[Tensor, Tensor, Tensor, float, float, float]]:
+    """Two weights and simple numbers first, so that a mistake shows in as few of them as possible."""
     generator = torch.Generator().manual_seed(0)
-    shape = (3, 2, 2, 2) if getattr(reg, "groups", "") == "kernels" else (3, 2)
+    small, shape = ((1, 1, 1, 2), (3, 2, 2, 2)) if getattr(reg, "groups", "") == "kernels" else ((1, 2), (3, 2))
+    pairs = [torch.tensor([[2.0, -0.5], [1.0, 4.0]], dtype=torch.float64).view(2, *small)] * 2
+    pairs += [2 * torch.randn(2, *shape, generator=generator, dtype=torch.float64) for _ in range(3)]
+    settings = ((0.5, 1.0, 1.0), (0.5, 0.5, 2.0), (1.0, 1.0, 1.0), (0.5, 0.3, 1.0), (0.1, 0.7, 4.0))
     cases = []
-    for lr, lam, delta in ((1.0, 1.0, 1.0), (0.5, 0.3, 1.0), (0.1, 0.7, 4.0)):
-        v, g = 2 * torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    for (v, g), (lr, lam, delta) in zip(pairs, settings, strict=True):
         w = reg.prox(delta * v, delta * lam)
         cases.append((w, v, g, lr, lam, delta))
     return cases
