@@ -49,9 +49,14 @@ def test_a_bad_number_is_refused_when_built_when_added_and_when_a_schedule_sets_
     with pytest.raises(ValueError, match=text):
         good.add_param_group({"params": [weight()], key: value})
     assert len(good.param_groups) == 1
-    good.param_groups[0][key] = value
+    good.add_param_group({"params": [weight()]})
+    good.param_groups[1][key] = value
+    for group in good.param_groups:
+        group["params"][0].grad = torch.ones(2, 3)
     with pytest.raises(ValueError, match=text):
         good.step()
+    assert torch.equal(good.param_groups[0]["params"][0], weight())
+    assert len(good.state) == 0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_a_group_that_is_refused_leaves_no_trace(case: Case) -> None:
 @each_case
 def test_sparse_gradients_are_refused_by_name_before_anything_moves(case: Case) -> None:
     first, table = weight(), torch.nn.Embedding(5, 3, sparse=True)
-    opt = case([first, table.weight])
+    opt = case([{"params": [first]}, {"params": [table.weight]}])  # and none of an earlier group
     before = table.weight.detach().clone()
     (table(torch.tensor([1])).sum() + first.sum()).backward()
     with pytest.raises(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bregtutorial.multilevel.flat import StackedRows
 from bregtutorial.optim import AdaBreg, LinBreg
-from bregtutorial.optim._base import call
+from bregtutorial.optim._base import call, trainable
 from bregtutorial.optim._dual import write_prox
 
 
@@ -28,8 +28,8 @@ class FusedAdaBreg(AdaBreg):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient."""
         loss = call(closure)
-        for group in self.param_groups:
-            params, grads = self._trainable(group)
+        for group in self._ready():
+            params, grads = trainable(group)
             if not params:
                 continue
             duals, states = self._duals(group, params), [self._moments(p) for p in params]

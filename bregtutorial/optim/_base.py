@@ -89,15 +89,14 @@ class RegularizedOptimizer(Optimizer):
             except ValueError as error:
                 raise ValueError(f"parameter {name} of shape {tuple(p.shape)}: {error}") from None
 
-    def _trainable(self, group: Group) -> tuple[list[Tensor], list[Tensor]]:
-        """Parameters that have a gradient, and the gradients, with the sign of an ascent if asked for."""
-        check_numbers(group)
-        params = [p for p in group["params"] if p.grad is not None]
-        for p in params:
-            if p.grad.layout != torch.strided:
-                raise RuntimeError(f"{type(self).__name__} does not support sparse gradients, got {p.grad.layout}")
-        grads = [-p.grad if group["maximize"] else p.grad for p in params]
-        return params, grads
+    def _ready(self) -> list[Group]:
+        """The groups, after a look at all of them: what is refused is refused before any parameter has moved."""
+        for group in self.param_groups:
+            check_numbers(group)
+            for p in group["params"]:
+                if p.grad is not None and p.grad.layout != torch.strided:
+                    raise RuntimeError(f"{type(self).__name__} does not support sparse gradients, got {p.grad.layout}")
+        return self.param_groups
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with each regularizer as a plain dict: ``torch.load(weights_only=True)`` reads it."""
@@ -140,6 +139,13 @@ def named(group: Group) -> list[tuple[str, Tensor]]:
     """Parameters with their names, or with their places where the optimizer was given no names."""
     names = group.get("param_names") or [f"#{i}" for i in range(len(group["params"]))]
     return [(repr(n), p) for n, p in zip(names, group["params"], strict=True)]
+
+
+def trainable(group: Group) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters that have a gradient, and the gradients, with the sign of an ascent if asked for."""
+    params = [p for p in group["params"] if p.grad is not None]
+    grads = [-p.grad if group["maximize"] else p.grad for p in params]
+    return params, grads
 
 
 def use_foreach(group: Group, params: list[Tensor]) -> bool:

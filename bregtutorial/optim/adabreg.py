@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bregtutorial.optim._base import call, scalar, scratch, use_foreach
+from bregtutorial.optim._base import call, scalar, scratch, trainable, use_foreach
 from bregtutorial.optim._dual import DualOptimizer, foreach_write_prox, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
@@ -101,8 +101,8 @@ class AdaBreg(DualOptimizer):
             The closure's loss, or ``None``.
         """
         loss = call(closure)
-        for group in self.param_groups:
-            params, grads = self._trainable(group)
+        for group in self._ready():
+            params, grads = trainable(group)
             duals = self._duals(group, params)
             states = [self._moments(p) for p in params]
             adabreg(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bregtutorial.optim._base import RegularizedOptimizer, call, scalar, use_foreach
+from bregtutorial.optim._base import RegularizedOptimizer, call, scalar, trainable, use_foreach
 from bregtutorial.optim._dual import descend, foreach_descend, foreach_write_prox, write_prox
 from bregtutorial.regularizers import L1, Regularizer
 
@@ -89,8 +89,8 @@ class ProxSGD(RegularizedOptimizer):
             The closure's loss, or ``None``.
         """
         loss = call(closure)
-        for group in self.param_groups:
-            params, grads = self._trainable(group)
+        for group in self._ready():
+            params, grads = trainable(group)
             if group["momentum"]:
                 grads = self._averages(params, grads, group["momentum"])
             proxsgd(
