@@ -134,9 +134,10 @@ def _final(recipe: Recipe, setting: Setting, experiment: Experiment, history: li
 
 
 def _counts(model: nn.Module) -> Row:
-    """Density, and the paper's N_linear and N_conv where the model has such layers."""
+    """Density, of each layer as ``density/<layer>``, and the paper's N_linear and N_conv where it has such layers."""
     report = sparsity_report(model)
     found = {"density": report.density}
+    found |= {f"density/{row.name}": row.weights[0] / row.weights[1] for row in report.rows}
     for name, pairs in (
         ("n_linear", [r.weights for r in report.rows if not r.kernels[1]]),
         ("n_conv", [r.kernels for r in report.rows if r.kernels[1]]),

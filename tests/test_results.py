@@ -57,6 +57,8 @@ def test_counts_are_those_of_the_report(result):
     linear = [row for row in report.rows if len(row.shape) == 2]
     assert result.final["n_conv"] == sum(r.kernels[0] for r in conv) / sum(r.kernels[1] for r in conv)
     assert result.final["n_linear"] == sum(r.weights[0] for r in linear) / sum(r.weights[1] for r in linear)
+    layers = {name.removeprefix("density/"): d for name, d in result.final.items() if name.startswith("density/")}
+    assert layers == {row.name: row.weights[0] / row.weights[1] for row in report.rows}
 
 
 @pytest.mark.parametrize(

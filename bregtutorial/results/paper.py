@@ -88,7 +88,11 @@ TABLE_3 = """
     LinBreg, momentum 0.9               | linbreg-momentum  | 4.8  21.0 90.4  100
     LinBreg, momentum 0.9 + threshold   | linbreg-momentum+ | 3.6  17.4 90.0  99.9
     AdaBreg                             | adabreg           | 14.7 56.7 92.3  100
-    AdaBreg + threshold                 | adabreg+          | 9.2  42.2 90.5  99.9"""
+    AdaBreg + threshold                 | adabreg+          | 9.2  42.2 90.5  99.9
+    SGD, momentum; ours short           | short-sgd         | 100  100  92.15 99.8
+    LinBreg + threshold; ours short     | short-linbreg     | 3.4  16.9 90.2  99.4
+    momentum 0.9 + thr.; ours short     | short-linbreg-momentum | 3.6 17.4 90.0 99.9
+    AdaBreg + threshold; ours short     | short-adabreg     | 9.2  42.2 90.5  99.9"""
 FIGURE_2 = """
     SGD             | sgd           | 99.8 97.9  100
     LinBreg, 0.001  | linbreg-0.001 | 80.8 97.96 100
