@@ -77,7 +77,8 @@ colab: $(VENV)/.stamp
 	@$(PY) tools/colab.py
 
 # --- tests ---------------------------------------------------------------------------------------------------------
-PYTEST = $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
+# with tests/offline on the path every Python that is started, a chapter's kernel too, reaches this computer only
+PYTEST = PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
 
 lint: $(VENV)/.stamp
 	$(VENV)/bin/ruff check --quiet .

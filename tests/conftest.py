@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import offline
 import pytest
 import torch
 
@@ -19,6 +20,10 @@ HTML = ROOT / "_build" / "html"
 REQUIRED = "BREGTUTORIAL_REQUIRE_BROWSER"
 # nothing that Chromium would fetch by itself, and no graphics card
 QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+# no other computer, here and in the processes that tests start
+offline.block()
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests/offline"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture(autouse=True)
