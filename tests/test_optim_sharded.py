@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
@@ -17,6 +19,7 @@ from torch.nn import functional as F
 
 import bregtutorial as bt
 
+CHAPTER = Path(__file__).resolve().parent.parent / "book" / "4-frontiers" / "scaling-out.ipynb"
 STEPS = 8
 MAKE = {
     "LinBreg": lambda net: bt.LinBreg(bt.parameter_groups(net, lam=0.3, reg=bt.GroupL2("rows")), lr=0.2, momentum=0.9),
@@ -46,6 +49,7 @@ def trained(make: str, steps: int = STEPS) -> tuple[nn.Sequential, torch.optim.O
 
 
 @pytest.mark.filterwarnings("ignore:torch.distributed is")  # no process group is meant
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")  # torch 2.6 of itself
 @pytest.mark.parametrize("flatten", [False, True])
 @pytest.mark.parametrize("make", MAKE)
 def test_a_distributed_checkpoint_goes_on_bit_for_bit(make: str, flatten: bool, tmp_path: Path) -> None:
@@ -55,13 +59,12 @@ def test_a_distributed_checkpoint_goes_on_bit_for_bit(make: str, flatten: bool, 
     dcp.save(
         {"model": net.state_dict(), "opt": get_optimizer_state_dict(net, opt, options=options)},
         checkpoint_id=tmp_path,
-        no_dist=True,
     )
 
     fresh = network()
     again = MAKE[make](fresh)
     saved = {"model": fresh.state_dict(), "opt": get_optimizer_state_dict(fresh, again, options=options)}
-    dcp.load(saved, checkpoint_id=tmp_path, no_dist=True)
+    dcp.load(saved, checkpoint_id=tmp_path)
     set_optimizer_state_dict(fresh, again, saved["opt"], options=options)
     fresh.load_state_dict(saved["model"])
     for k in range(STEPS, 2 * STEPS):
@@ -90,6 +93,7 @@ def _sharded(rank: int, folder: str, make: str) -> None:
 
 
 @pytest.mark.skipif(not distributed.is_gloo_available(), reason="this build of torch has no gloo")
+@pytest.mark.skipif(not hasattr(torch.cpu.Stream, "record_event"), reason="FSDP2 of this torch needs a GPU")
 @pytest.mark.parametrize("make", MAKE)
 def test_two_processes_with_half_of_each_weight_are_one_process(make: str, tmp_path: Path) -> None:
     """Rows are the dim along which FSDP2 cuts, 15 of them unevenly: a row's norm needs no communication."""
@@ -99,3 +103,53 @@ def test_two_processes_with_half_of_each_weight_are_one_process(make: str, tmp_p
     for name, p in alone.named_parameters():
         torch.testing.assert_close(weights[name], p.detach(), rtol=1e-9, atol=1e-11)
     assert 0 < bt.density(alone) < 1
+
+
+def chapter_s_functions() -> dict[str, Any]:
+    """What the cell of the chapter defines: ``shard``, ``save`` and ``load``."""
+    cells = nbformat.read(CHAPTER, as_version=4).cells
+    (source,) = (cell.source for cell in cells if "def shard(" in cell.source)
+    names: dict[str, Any] = {}
+    exec(source, names)
+    return names
+
+
+def _as_in_the_chapter(rank: int, folder: str) -> None:
+    from torch.distributed.device_mesh import init_device_mesh
+
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    mesh, book = init_device_mesh("cpu", (2,)), chapter_s_functions()
+    for name, make in CHAPTER_MAKE.items():
+        for part in (range(STEPS // 2), range(STEPS // 2, STEPS)):
+            net = network()
+            opt = book["shard"](net, make, mesh)
+            if part.start:
+                book["load"](net, opt, f"{folder}/{name}")
+            for k in part:
+                step(net, opt, k, slice(8 * rank, 8 * (rank + 1)))
+            book["save"](net, opt, f"{folder}/{name}")
+        whole = {key: p.full_tensor() for key, p in net.state_dict().items()}
+        assert all(state["dual"].to_local().numel() < p.numel() for p, state in opt.state.items())
+        if rank == 0:
+            torch.save(whole, f"{folder}/{name}.pt")
+    distributed.destroy_process_group()
+
+
+COLUMNS = bt.GroupL2("columns")
+CHAPTER_MAKE = {**MAKE, "columns": lambda net: bt.LinBreg(bt.parameter_groups(net, lam=0.3, reg=COLUMNS), lr=0.2)}
+
+
+@pytest.mark.skipif(not distributed.is_gloo_available(), reason="this build of torch has no gloo")
+def test_the_lines_of_the_chapter_shard_save_and_resume(tmp_path: Path) -> None:
+    """Columns too, which are cut: their norms are added up by a message."""
+    multiprocessing.spawn(_as_in_the_chapter, (str(tmp_path),), nprocs=2)
+    for name in CHAPTER_MAKE:
+        weights = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        alone = network()
+        opt = CHAPTER_MAKE[name](alone)
+        for k in range(STEPS):
+            step(alone, opt, k)
+        for key, p in alone.named_parameters():
+            torch.testing.assert_close(weights[key], p.detach(), rtol=1e-9, atol=1e-11)
+        assert 0 < bt.density(alone) < 1
