@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the recorded runs in results/ are installed as data inside the package."""
+"""What pyproject.toml cannot say: recorded runs, in results/, and explorers' scripts are installed with the package."""
 
 from setuptools import find_packages, setup
 
@@ -7,5 +7,5 @@ RECORDED = "bregtutorial.recorded"
 setup(
     packages=[*find_packages(include=["bregtutorial*"]), RECORDED],
     package_dir={RECORDED: "results"},
-    package_data={"bregtutorial": ["py.typed"], RECORDED: ["*/*.json"]},
+    package_data={"bregtutorial": ["py.typed", "explore/*.js"], RECORDED: ["*/*.json"]},
 )

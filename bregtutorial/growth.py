@@ -128,7 +128,7 @@ def load(name: str) -> Growth:
         ValueError: none is recorded.
 
     Example:
-        >>> load("mnist-mlp/linbreg-0.1").origin["data"]["name"]  # doctest: +SKIP
+        >>> load("mnist-mlp/linbreg-0.1").origin["data"]["name"]
         'mnist'
 
     Book: Experiments, "MNIST and the MLP".

@@ -22,7 +22,8 @@ nbclient.NotebookClient(notebook, kernel_name="python3").execute()
 nbformat.write(notebook, "done.ipynb")
 """
 RECORDS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "results").rglob("*.json"))
-SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "bregtutorial").rglob("*.py"))
+FILES = [path for kind in ("*.py", "*.js") for path in (ROOT / "bregtutorial").rglob(kind)]
+SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
 
 
 def run(*command: str | Path, cwd: Path) -> str:
