@@ -180,7 +180,7 @@ BAD: list[tuple[rules.Rule, str, Callable[[NotebookNode], None]]] = [
     (prose.has_the_right_length, "words, not 1,500", swap(-3, "word " * 400, "")),
     (prose.has_the_right_length, "words, not 1,500", swap(-3, "word " * 1_500, "word " * 2_800)),
     (prose.has_the_right_length, "7 code cells", lambda nb: nb.cells.__delitem__(slice(5, 7))),
-    (prose.no_macros, "TeX macros that Colab does not know: R", swap(-3, "## Idea", "## Idea\n$x\\in\\R^n$")),
+    (prose.no_macros, "TeX macros that Colab does not know: prox", swap(-3, "## Idea", "## Idea\n$\\prox_J(x)$")),
     (prose.no_macros, "outside $$", swap(-3, "## Idea", "## Idea\n\\begin{align}x\\end{align}")),
 ]
 

@@ -6,17 +6,17 @@ Title and debt, a box with objectives, prerequisites and minutes, sections, then
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
 from nbformat import NotebookNode
 
 from rules.cells import code, tags
 
-CONFIG = Path(__file__).resolve().parent.parent.parent / "_config.yml"
-MACROS = yaml.safe_load(CONFIG.read_text("utf8"))["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
+NOTATION = Path(__file__).resolve().parent.parent.parent / "book" / "notation.toml"
+MACROS = tomllib.loads(NOTATION.read_text("utf8"))["macros"]
 WORDS = range(1_500, 2_801)
 TEACHING_CELLS = range(8, 16)
 EXERCISES = range(3, 6)
