@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 from bregtutorial import explore
 from bregtutorial.explore.live import source
 from bregtutorial.explore.playground import REGULARIZERS
+from bregtutorial.growth import Growth, load
 from bregtutorial.inverse_scale_space import inverse_scale_space
 
 browser = pytest.mark.browser
@@ -34,7 +35,22 @@ def problem():
     return A, A @ truth + 0.05 * rng.standard_normal(15), truth
 
 
-EXPLORERS = {"playground": explore.playground, "paths": lambda: explore.paths(*problem())}
+def grown(rows=False):
+    """A record of growth that nobody trained: weights wake at random, and some fall asleep again."""
+    rng = np.random.default_rng(1)
+    masks = {"1": rng.random((5, 24, 36)), "2": rng.random((5, 7, 24))}
+    masks = {name: mask < np.linspace(0.02, 0.4, 5)[:, None, None] for name, mask in masks.items()}
+    masks["1"][:, 3] = False
+    masks = {name: mask.any(2) if rows else mask for name, mask in masks.items()}
+    return Growth(masks, {"name": "a/b", "data": {"name": "noise"}})
+
+
+EXPLORERS = {
+    "playground": explore.playground,
+    "paths": lambda: explore.paths(*problem()),
+    "weights": lambda: explore.growth(grown(), epoch=3),
+    "rows": lambda: explore.growth(grown(rows=True), epoch=1),
+}
 
 
 @functools.cache
@@ -195,6 +211,35 @@ def test_the_paths_are_played_and_compared(opened):
 
 
 @browser
+def test_a_network_grows_as_it_was_recorded(opened):
+    record = load("mnist-mlp/linbreg-0.1")
+    page = opened(explore.growth(record, epoch=0, neuron=1))
+    epoch, neuron = page.get_by_role("slider", name="epoch"), page.get_by_role("slider", name="neuron")
+    for _ in range(7):
+        epoch.press("ArrowRight")
+    box, map_ = page.locator("svg").bounding_box(), page.locator("[data-part=layer0-0]").bounding_box()
+    assert map_["width"] > 0.8 * box["width"]
+    neuron.press("End")
+    neuron.press("ArrowLeft")
+    mask = record.masks["1"][7, 198]
+    awake = [f"{m[7].any(axis=1).sum()} of {m.shape[1]}" for m in record.masks.values()]
+    assert said(page).startswith("Epoch 7: ")
+    assert f"and {', '.join(awake)} neurons. Neuron 199 reads {mask.sum()} of 784 pixels" in said(page)
+    assert f"{(mask & ~record.masks['1'][6, 198]).sum()} of them new" in said(page)
+
+
+@browser
+def test_a_click_on_the_map_chooses_the_neuron(opened):
+    page = opened(made("weights"))
+    axes = page.evaluate("JSON.parse(document.querySelector('script').textContent.match(/^var data=(.*);$/m)[1]).axes")
+    (x0, dx, y0, dy), box = axes["layer0"]["map"], page.locator("svg").bounding_box()
+    scale = 96 / 72
+    page.mouse.click(box["x"] + scale * (x0 + 2 * dx), box["y"] + scale * (y0 + dy))  # third in the second line
+    assert "Neuron 23 reads" in said(page)
+    assert page.get_by_role("slider", name="neuron").input_value() == "23"
+
+
+@browser
 def test_reduced_motion_steps_instead_of_playing(opened):
     page = opened(made("paths"), reduced_motion="reduce")
     page.clock.install(time=0)
@@ -240,6 +285,9 @@ def test_the_same_explorer_twice_is_two_explorers(opened):
         (lambda: explore.playground("L2"), "reg must be one of L1, GroupL2, .* got 'L2'"),
         (lambda: explore.playground(lam=0.0), r"lam must be in \[0.1, 2\]"),
         (lambda: explore.playground(u=(0.0, 4.0)), r"u must be a point of the plane .* got \(0.0, 4.0\)"),
+        (lambda: explore.growth(grown(), epoch=5), r"epoch must be in \[0, 4\], the epochs of the record, got 5"),
+        (lambda: explore.growth(grown(), neuron=25), r"neuron must be in \[1, 24\], .* got 25"),
+        (lambda: explore.growth(Growth({"1": np.ones((1, 2, 5), bool)}, {})), "must read square images, got 5 inputs"),
         (lambda: explore.paths(np.eye(2), np.ones(2), np.ones(3)), r"truth must have a weight for every column"),
         (lambda: explore.paths(np.eye(2), np.ones(2), np.ones(2), until=0.5), "until must be a time after the first"),
     ],

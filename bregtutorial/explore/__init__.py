@@ -11,8 +11,9 @@ Example:
 """
 
 from bregtutorial.explore.flipbook import Explorer, frames
+from bregtutorial.explore.growth import growth
 from bregtutorial.explore.live import Live
 from bregtutorial.explore.paths import paths
 from bregtutorial.explore.playground import playground
 
-__all__ = ["Explorer", "Live", "frames", "paths", "playground"]
+__all__ = ["Explorer", "Live", "frames", "growth", "paths", "playground"]

@@ -32,12 +32,13 @@ function setUp(figure){
       points.forEach(function(p){all.push(p,p,null);});
       view.line(part,axes,all);
     },
-    // unit squares around whole numbers
-    cells:function(part,axes,points){
-      var m=data.axes[axes].map,w=m[1].toFixed(2),h=m[3].toFixed(2);
-      parts[part].setAttribute("d",points.map(function(p){
-        var q=position(axes,p[0]-.5,p[1]-.5);
-        return "M"+q[0].toFixed(2)+" "+q[1].toFixed(2)+"h"+w+"v"+h+"h"+-w+"z";
+    // n unit squares side by side, the first around [x, y]
+    cells:function(part,axes,runs){
+      var m=data.axes[axes].map;
+      parts[part].setAttribute("shape-rendering","crispEdges");
+      parts[part].setAttribute("d",runs.map(function(r){
+        var q=position(axes,r[0]-.5,r[1]-.5),w=(r[2]*m[1]).toFixed(2);
+        return "M"+q[0].toFixed(2)+" "+q[1].toFixed(2)+"h"+w+"v"+m[3].toFixed(2)+"h"+-w+"z";
       }).join(""));
     },
     // beside a point, as matplotlib's annotate with the offset (10, 8)
@@ -100,6 +101,19 @@ function setUp(figure){
     stage.setAttribute("aria-label","Points that can be moved");
     svg.addEventListener("click",function(e){speak(true);follow(handles[0],e);});
   }
+
+  // a click on a cell of a map chooses it: {axes, name, columns, last}
+  if(data.pick)svg.addEventListener("click",function(e){
+    var box=svg.getBoundingClientRect(),a=data.axes[data.pick.axes],m=a.map,k,
+        x=Math.round(((e.clientX-box.left)/box.width*data.size[0]-m[0])/m[1]),
+        y=Math.round(((e.clientY-box.top)/box.height*data.size[1]-m[2])/m[3]);
+    if(x<0||x>=data.pick.columns||y<0)return;
+    k=y*data.pick.columns+x+1;
+    if(k>data.pick.last)return;
+    speak(true);
+    state[data.pick.name]=k;
+    show();
+  });
 
   function stop(){clearInterval(timer);timer=null;if(button)button.textContent=calm.matches?"Next":"Play";}
   function playing(){return controls.filter(function(c){return c.name===data.play;})[0];}
