@@ -3,12 +3,16 @@
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import socket
 import struct
 import tarfile
+import tempfile
+import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from torchvision import datasets
 import bregtutorial as bt
 from bregtutorial.data import download
 
+URLOPEN = urllib.request.urlopen
 COUNTS = {"train": 20, "t10k": 10}
 
 
@@ -225,6 +230,71 @@ def test_a_silent_host_is_given_up(network, monkeypatch, tmp_path):
         bt.load_dataset("cifar10", root=tmp_path, tier="colab")
     assert set(seen) == {download.TIMEOUT}
     assert socket.getdefaulttimeout() == before
+
+
+def test_a_host_that_takes_the_call_and_says_nothing_costs_the_limit_and_no_more(network, monkeypatch, tmp_path):
+    """Over a real socket: the limit reaches the place where the waiting is done."""
+    monkeypatch.setattr(urllib.request, "urlopen", URLOPEN)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [f"http://127.0.0.1:{server.getsockname()[1]}/"])
+        monkeypatch.setattr(download, "TIMEOUT", 0.5)
+        begin = time.monotonic()
+        with pytest.raises(ConnectionError, match=r"(?s)Tried http://127\.0\.0\.1.*timed out.*Ways out"):
+            bt.load_dataset("mnist", root=tmp_path, tier="colab")
+        assert time.monotonic() - begin < 30
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_leaves_nothing_half_done(network, monkeypatch, tmp_path):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(urllib.request, "urlopen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bt.load_dataset("mnist", root=tmp_path, tier="colab")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_flipped_bit_is_no_download(name, network, tmp_path):
+    served, _ = network
+    last = download._archives(name)[0][-1][0]
+    middle = len(served[last]) // 2
+    served[last] = served[last][:middle] + bytes([served[last][middle] ^ 1]) + served[last][middle + 1 :]
+    with pytest.raises(ConnectionError, match="corrupted"):
+        bt.load_dataset(name, root=tmp_path, tier="colab")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_flipped_bit_in_photographs_is_found_and_they_are_fetched_again(network, tmp_path):
+    """MNIST states lengths, no checksum: of its unpacked files only the length is looked at."""
+    whole = bt.load_dataset("cifar10", root=tmp_path, tier="colab").fingerprint()
+    path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileNotFoundError):
+        bt.load_dataset("cifar10", root=tmp_path, tier="quick")
+    assert bt.load_dataset("cifar10", root=tmp_path, tier="colab").fingerprint() == whole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs the users of POSIX")
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(below, network):
+    _, asked = network
+    was = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:  # everybody may enter it, which is not so for pytest's
+        os.chmod(folder, 0o555)
+        message = rf"load_dataset\('mnist'\) cannot write here: Permission denied; .* BREGTUTORIAL_DATA: '{folder}"
+        if was == 0:
+            os.seteuid(65534)  # root may write everywhere
+        try:
+            with pytest.raises(PermissionError, match=message):
+                bt.load_dataset("mnist", root=Path(folder) / below, tier="colab")
+        finally:
+            os.seteuid(was)
+            os.chmod(folder, 0o755)
+    assert not asked
 
 
 def test_the_root_is_the_argument_then_the_variable_then_the_cache(monkeypatch, tmp_path):

