@@ -1,7 +1,7 @@
 // A term's definition beside its link: on hover and on focus. It stays while the pointer is on it, and Escape closes it.
 (function () {
   "use strict";
-  const LINK = '.bd-article a[href*="#term-"]';
+  const LINK = '.bd-article a.reference[href*="#term-"]';
   const GAP = 8;
   let tip, link, timer;
 
@@ -55,5 +55,4 @@
     else if (!tip?.contains(event.target)) hide();
   });
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
-  document.addEventListener("scroll", () => link && !tip.matches(":hover") && hide(), { passive: true });
 })();
