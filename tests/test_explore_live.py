@@ -152,10 +152,8 @@ def test_without_a_script_the_picture_is_the_same(opened, name):
     for (part, d), group in zip(drawn, page.select("[data-part]"), strict=True):
         assert part == group["data-part"]
         element = group.find(["path", "text"])
-        before, after = (
-            points(element.get("d", "") if element.name == "path" else f"M{element['x']} {element['y']}"),
-            points(d),
-        )
+        before = points(element.get("d", "") if element.name == "path" else f"M{element['x']} {element['y']}")
+        before, after = before[(before > -9).all(axis=1)], points(d)  # a part that is empty lies outside the picture
         assert len(after) == 0 or np.abs(after[:, None] - before).sum(axis=2).min(axis=1).max() < 0.5, part
         assert len(before) == 0 or np.abs(before[:, None] - after).sum(axis=2).min(axis=1).max() < 0.5, part
     assert said(still) == page.output.text

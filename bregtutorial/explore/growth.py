@@ -136,8 +136,8 @@ def _layout(masks: list[Any], side: int) -> tuple[Any, dict[str, Axes]]:
 
     heights = [math.ceil(mask.shape[1] / WIDE) for mask in masks]
     fig = Figure(figsize=(5.0, 2.6 + 0.27 * sum(heights) + 0.25 * len(masks)), layout="constrained")
-    maps = [[name] * 2 for name in _names("layer", len(masks))]
-    grid: dict[str, Axes] = fig.subplot_mosaic([["pixels", "readers"], *maps], height_ratios=[9, *heights])
+    rows: list[Any] = [["pixels", "readers"], *([name] * 2 for name in _names("layer", len(masks)))]
+    grid: dict[str, Axes] = fig.subplot_mosaic(rows, height_ratios=[9, *heights])
     for name, title in (("pixels", "pixels that it reads"), ("readers", "neurons that read a pixel")):
         _frame(grid[name], side, side * side)
         grid[name].set_title(title)

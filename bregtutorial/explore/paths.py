@@ -183,12 +183,12 @@ def _weights(grid: Any, told: dict[str, Any], state: tuple[Array, Array], lasso:
 def _curves(grid: Any, told: dict[str, Any], t: float, truth: Array, both: tuple[ScaleSpacePath, _Lasso]) -> str:
     """Draw the three measures of both paths over time, with dots at `t`; return what there is to say."""
     flow, lasso = both
-    ts = np.geomspace(*told["span"], 200)
+    ts = np.geomspace(told["span"][0], told["span"][1], 200)
     at = [lasso.at(1 / s) for s in (*ts, t)]
     k = np.searchsorted(told["times"], [*ts, t], side="right") - 1
     steps = {name: np.array(told[name])[k] for name in ("residual", "bias")}
     steps["error"] = np.linalg.norm(flow.weights[k] - truth, axis=1)
-    slopes = {"residual": [r for _, r, _ in at], "bias": [b for _, _, b in at]}
+    slopes: dict[str, Any] = {"residual": [r for _, r, _ in at], "bias": [b for _, _, b in at]}
     slopes["error"] = [np.linalg.norm(w - truth) for w, _, _ in at]
     for name, measured in steps.items():
         ax: Axes = grid[name]
@@ -200,7 +200,10 @@ def _curves(grid: Any, told: dict[str, Any], t: float, truth: Array, both: tuple
         ax.set_xticks(ticks := [x for x in (0.1, 1, 10, 100) if told["span"][0] < x < told["span"][1]])
         ax.set_xticklabels([f"{x:g}" for x in ticks])
         ax.minorticks_off()
-    names = {"Flow": (flow.at(t)[0], steps), f"Lasso, λ = {1 / t:.2f}": (at[-1][0], slopes)}
+    names: dict[str, tuple[Array, Any]] = {
+        "Flow": (flow.at(t)[0], steps),
+        f"Lasso, λ = {1 / t:.2f}": (at[-1][0], slopes),
+    }
     facts = [
         f"{name}: {int((np.abs(w) > ZERO).sum())} non-zeros, "
         + ", ".join(f"{key} {measures[key][-1]:.2f}" for key in ("residual", "error", "bias"))
