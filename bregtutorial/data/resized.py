@@ -34,7 +34,7 @@ class Resized:
         [16, 16, 32]
 
     References:
-        Howard (2018), "Training Imagenet in 3 hours for $25; and CIFAR10 for $0.26", fast.ai, where images grow.
+        Tan and Le (2021), "EfficientNetV2: Smaller Models and Faster Training", section 4, where images grow.
 
     Book: Experiments, "CIFAR-10 and ResNet-18".
     """
