@@ -9,6 +9,7 @@ from colab import BRANCH, write_copies
 from docutils import nodes
 from docutils.nodes import Element, document
 from execute import disarm_output_widgets
+from mending import mend_site
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -22,12 +23,6 @@ def name_folded_proofs(app: Sphinx, doctree: document) -> None:
             if first is not None and first.startswith("Proof. "):
                 first.parent.replace(first, nodes.Text(first.removeprefix("Proof. ")))
             proof.insert(0, nodes.title("", "Proof"))
-
-
-def drop_repeated_ids(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """sphinx-proof gives all its boxes the same two ids; an id must be one of a kind."""
-    for repeated in (' id="proof-content"', ' id="proof"'):
-        context["body"] = context.get("body", "").replace(repeated, "")
 
 
 def find_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: Element) -> Element | None:
@@ -61,7 +56,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     disarm_output_widgets()
     app.connect("missing-reference", find_public_name)
     app.connect("doctree-read", name_folded_proofs)
-    app.connect("html-page-context", drop_repeated_ids, priority=900)
     app.connect("html-page-context", launch_plain_copies, priority=900)
     app.connect("build-finished", offer_plain_copies)
+    app.connect("build-finished", mend_site, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
