@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from optim_table import Case, draw, each_case
+from optim_table import Case, draw, each_case, one_step
 from torch import Tensor
 
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
@@ -181,6 +181,41 @@ def test_nan_gradients_are_not_hidden(case: Case, reg: Any) -> None:
     hit[1, slice(2, 3) if reg.name == "l1" else slice(None)] = True
     assert torch.equal(w.isnan(), hit)
     assert not other.isnan().any()
+
+
+@pytest.mark.parametrize("reg", [L1(), GroupL2("rows"), SparseGroupL2("rows")], ids=lambda r: r.name)
+@each_case
+def test_infinite_gradients_are_not_hidden(case: Case, reg: Any) -> None:
+    """And what they have done stays to be seen, also after good gradients."""
+    w, other = torch.nn.Parameter(draw(3, 4, seed=0)), torch.nn.Parameter(draw(2, 2, seed=1))
+    opt = case([w, other], reg=reg)
+    for k in range(2):
+        w.grad, other.grad = draw(3, 4, seed=2 + k), draw(2, 2, seed=3 + k)
+        if k == 0:
+            w.grad[1, 2] = torch.inf
+        opt.step()
+        assert not w[1, 2].isfinite()
+        assert w[[0, 2]].isfinite().all()
+        assert other.isfinite().all()
+
+
+@each_case
+def test_a_group_without_parameters_is_no_obstacle(case: Case) -> None:
+    for foreach in (None, True):
+        w = torch.nn.Parameter(draw(3, seed=0))
+        opt = case([{"params": [], "lam": 0.3}, {"params": [w]}], foreach=foreach)
+        w.grad = draw(3, seed=1)
+        opt.step()
+        if case.cls is not ProxSGD:
+            opt.set_lam(0.2)
+            opt.set_lam(0.15, group=1)
+            opt.reset_dual()
+            opt.apply_prox()
+        again = case([{"params": []}, {"params": [w]}])
+        again.load_state_dict(opt.state_dict())
+        assert [len(g["params"]) for g in again.param_groups] == [0, 1]
+        alone = one_step(case, draw(3, seed=0), draw(3, seed=1))
+        torch.testing.assert_close(w.detach(), alone)
 
 
 def test_a_regularizer_of_ones_own_may_check_shapes_too() -> None:

@@ -343,6 +343,42 @@ def test_a_test_loss_that_is_no_number_is_named() -> None:
         bt.fit(*fresh(), batches(), epochs=1, test={"valid": data})
 
 
+def test_a_gradient_that_is_no_number_in_the_last_step_is_named() -> None:
+    """No batch comes after it whose loss would tell."""
+    model, optimizer = fresh()
+    steps = iter(range(1, 100))
+    model[0][1].weight.register_hook(lambda g: g / 0 if next(steps) == 6 else g)
+    with pytest.raises(RuntimeError, match=r"0\.1\.weight is not finite after step 6: take a smaller lr, or clip"):
+        bt.fit(model, optimizer, batches(), epochs=1)
+
+
+def test_a_batch_of_one_image() -> None:
+    """Without batch normalisation it is one like any other; with it torch refuses, and drop_last=True is the cure."""
+    one = batches(batch_size=1)
+    model = bt.models.mlp((16, 8, 3))
+    assert bt.fit(model, linbreg(model), one, epochs=1)[0]["step"] == N
+    left_over = batches(21)  # five batches of four, and one image
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+        bt.fit(*fresh(), left_over, epochs=1)
+    assert bt.fit(*fresh(), batches(21, drop_last=True), epochs=1)[0]["step"] == 5
+
+
+@pytest.mark.parametrize("name", ["momentum", "AdaBreg", "ProxSGD"])
+def test_a_layer_may_be_frozen_and_thawed_between_steps(name: str) -> None:
+    model, _ = fresh()
+    optimizer = OPTIMIZERS[name](model)
+    w, seen = model[0][1].weight, []
+
+    def freeze(step: int) -> None:
+        seen.append((w.detach().clone(), {k: v.clone() for k, v in optimizer.state[w].items()}))
+        w.requires_grad_(step not in (2, 3))
+
+    bt.fit(model, optimizer, batches(), epochs=1, schedules=[Hook(freeze)])
+    moved = [not torch.equal(a[0], b[0]) for a, b in itertools.pairwise(seen)]
+    assert moved == [True, False, False, True, True]
+    assert all(torch.equal(x, seen[3][1][key]) for key, x in seen[1][1].items())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import torch
-
 from bregtutorial import processes
 from bregtutorial.training import folder as files
 from bregtutorial.training.run import Row, Run
@@ -103,10 +101,7 @@ class Keeper:
             OSError: it cannot be written.
         """
         state = self.run.state_dict()
-        names, weights = zip(*self.run.take.model.named_parameters(), strict=True)
-        good = torch.stack([torch.isfinite(w).all() for w in weights]).tolist()
-        if not all(good):
-            bad = names[good.index(False)]
+        if bad := self.run.not_finite():
             raise RuntimeError(f"{bad} is not finite after step {self.run.step}, so no checkpoint was written")
         if self.mine is not None:
             files.save_step(self.mine, self.run.step, state)

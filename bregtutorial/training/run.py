@@ -71,9 +71,21 @@ class Run:
             self.take.optimizer.sync()
         processes.share(self.take.model.buffers())
 
+    def not_finite(self) -> str | None:
+        """Name of a weight that is NaN or infinite, if there is one."""
+        names, weights = zip(*self.take.model.named_parameters(), strict=True)
+        good = torch.stack([torch.isfinite(w).all() for w in weights]).tolist()
+        return None if all(good) else str(names[good.index(False)])
+
     def end_epoch(self, results: Row) -> Row:
-        """Close the epoch with its row; ``results`` are those of the test sets."""
+        """Close the epoch with its row; ``results`` are those of the test sets.
+
+        Raises:
+            RuntimeError: a loss or a weight is not finite.
+        """
         means = self.sums.means("train")
+        if bad := self.not_finite():  # of the last step no other batch would tell
+            raise RuntimeError(f"{bad} is not finite after step {self.step}: {REMEDY}")
         for schedule in self.take.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(means["train_loss"])
