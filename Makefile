@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH = 1
 export JUPYTER_PLATFORM_DIRS = 1
 
-.PHONY: help book test check lint unit notebooks-test site notebooks colab bench clean distclean FORCE
+.PHONY: help book test check lint unit notebooks-test site notebooks colab course course-check bench clean distclean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make lint | unit | notebooks-test | site      one part of it;  ARGS='-k prox -x' goes to pytest"
 	@echo "make test-integrations   with Lightning, accelerate, skorch, timm and bregman-learning, which it installs"
 	@echo "make notebooks  put the first cell and fresh outputs into the chapters, for committing"
+	@echo "make course     write notebooks to hand out, solutions, hidden tests and slides (course-check runs them)"
 	@echo "make colab      write the chapters in plain Markdown, as Colab and JupyterLab show them"
 	@echo "make bench      time everything that a page gives times of, on a machine that does nothing else"
 	@echo "make clean      remove what was built;  make distclean removes .venv too"
@@ -75,6 +76,13 @@ book: _build/.stamp-book
 
 colab: $(VENV)/.stamp
 	@$(PY) tools/colab.py
+
+# ARGS names chapters and a folder:  make course ARGS='--to ~/week2 linbreg'
+course: $(VENV)/.stamp
+	@PYTHONPATH=tools $(PY) -m course $(ARGS)
+
+course-check: $(VENV)/.stamp
+	@PYTHONPATH=tools $(PY) -m course.check $(ARGS)
 
 # --- tests ---------------------------------------------------------------------------------------------------------
 # with tests/offline on the path every Python that is started, a chapter's kernel too, reaches this computer only

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from course.syllabus import syllabus
 from docutils.nodes import Element, Node
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -28,6 +29,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "ledger-theory": ledger.theory,
     "recorded-times": timing.recorded_times,
     "statements": statements.statements,
+    "syllabus": syllabus,
     "symbols": symbols.symbols,
     "times": timing.times,
 }
