@@ -22,7 +22,6 @@ THEME = {
     '<div id="pst-primary-sidebar" class="x">': (
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Contents of the book" class="x">'
     ),
-    '<main id="m" class="bd-main" role="main">': '<main id="m" class="bd-main">',
     '<div class="citation" id="id1" role="doc-biblioentry">': '<div class="citation" id="id1" role="listitem">',
     '<meta property="og:description" content="a &lt;b &gt..." />': (
         '<meta property="og:description" content="a &lt;b..." />'
@@ -37,6 +36,7 @@ FINE = (
     '<i class="fa-solid fa-bars" title="Menu"></i>',
     '<meta name="description" content="That is all...">',
     '<section id="proof-of-convergence">',
+    '<main id="m" class="bd-main" role="main">',  # the search looks for the role
 )
 
 

@@ -57,11 +57,6 @@ RULES = (
         "all that a page shows lies in a landmark",
     ),
     rule(
-        r'(<main [^>]*) role="main">',
-        r"\1>",
-        "that is what <main> means",
-    ),
-    rule(
         r'(<div class="citation" id="[^"]*") role="doc-biblioentry"',
         r'\1 role="listitem"',
         "the role is deprecated; the entries are those of a list",
@@ -73,13 +68,14 @@ RULES = (
         always=False,
     ),
     rule(
-        r'<script((?: data-[\w-]+="[^"]*")*) src="((?:[^"]*_static/(?!documentation_options)|[^"]*searchindex\.js)[^"]*)"></script>',
+        r'<script((?: data-[\w-]+="[^"]*")*) '
+        r'src="((?:[^"]*_static/(?!documentation_options)|[^"]*searchindex\.js)[^"]*)"></script>',
         r'<script\1 defer src="\2"></script>',
         "the text does not wait for scripts; they run in the same order when it is there",
     ),
 )
 # only the page of search results searches; the index is most of what the others would load
-SEARCH = re.compile(r'<script src="[^"]*(?:_static/searchtools|_static/language_data|/searchindex)\.js"></script>\s*')
+SEARCH = re.compile(r'<script src="[^"]*(?:_static/searchtools|_static/language_data|searchindex)\.js"></script>\s*')
 HOME = """<!DOCTYPE html>
 <html lang="en">
 <head>
