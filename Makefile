@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH = 1
 export JUPYTER_PLATFORM_DIRS = 1
 
-.PHONY: help book test check lint unit notebooks-test site notebooks colab course course-check bench clean distclean FORCE
+.PHONY: help book test check lint unit notebooks-test site notebooks colab colab-test course course-check print bench mutants coverage sbom audit-deps clean distclean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -31,7 +31,11 @@ help:
 	@echo "make notebooks  put the first cell and fresh outputs into the chapters, for committing"
 	@echo "make course     write notebooks to hand out, solutions, hidden tests and slides (course-check runs them)"
 	@echo "make colab      write the chapters in plain Markdown, as Colab and JupyterLab show them"
+	@echo "make colab-test each of these alone, from an empty folder, with the wheel and what Colab has"
+	@echo "make print      the whole book as one page and as a PDF (needs a Chromium)"
 	@echo "make bench      time everything that a page gives times of, on a machine that does nothing else"
+	@echo "make mutants    change the optimizers and regularizers line by line: does a test notice?  ARGS='--sample 40'"
+	@echo "make coverage   lines and branches of the package that the tests reach;  make sbom | audit-deps  what it is made of"
 	@echo "make clean      remove what was built;  make distclean removes .venv too"
 	@echo "options: PYTHON=python3.12 JOBS=4 BREGTUTORIAL_TIER=quick|colab|full"
 
@@ -66,7 +70,7 @@ _build/.stamp-execute: _build/.stamp-env _build/.inputs $(CHAPTER)
 	@touch $@
 
 # Always a whole build: an incremental one does not repeat the warnings of pages it skips, so -W would pass wrongly.
-_build/.stamp-book: _build/.stamp-execute $(BOOK) $(TOOLS) CITATION.cff tools/book_index.py tools/plain_markdown.py tools/colab.py
+_build/.stamp-book: _build/.stamp-execute $(BOOK) $(TOOLS) CITATION.cff
 	@rm -rf _build/html
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going --all --quiet
 	@touch $@
@@ -77,12 +81,27 @@ book: _build/.stamp-book
 colab: $(VENV)/.stamp
 	@$(PY) tools/colab.py
 
+# ARGS='linbreg momentum' runs those alone
+colab-test: $(VENV)/.stamp
+	@$(PY) tools/colab_runtime.py $(ARGS)
+
+# Notebooks and slides are made of text: who has no .venv yet gets a small environment, in a minute, without torch.
+KIT := $(if $(wildcard $(VENV)/.stamp),$(VENV),_build/venv-course)
+_build/venv-course/.stamp: constraints.txt
+	@$(PYTHON) -m venv _build/venv-course
+	@_build/venv-course/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  nbformat pyyaml pybtex markdown-it-py mdit-py-plugins
+	@touch $@
+
 # ARGS names chapters and a folder:  make course ARGS='--to ~/week2 linbreg'
-course: $(VENV)/.stamp
-	@PYTHONPATH=tools $(PY) -m course $(ARGS)
+course: $(KIT)/.stamp
+	@PYTHONPATH=tools $(KIT)/bin/python -m course $(ARGS)
 
 course-check: $(VENV)/.stamp
 	@PYTHONPATH=tools $(PY) -m course.check $(ARGS)
+
+print: _build/.stamp-book
+	@$(PY) tools/printed.py
 
 # --- tests ---------------------------------------------------------------------------------------------------------
 # with tests/offline on the path every Python that is started, a chapter's kernel too, reaches this computer only
@@ -132,6 +151,23 @@ notebooks: $(VENV)/.stamp
 bench: $(VENV)/.stamp
 	@for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
 	  echo "== $$script"; $(PY) $$script $(ARGS) || exit 1; done
+
+mutants: $(VENV)/.stamp
+	$(PY) tools/mutate.py $(ARGS)
+
+# The processes that tests start are counted, too, also those that end at once.
+coverage: $(VENV)/.stamp
+	@rm -rf _build/coverage && mkdir -p _build/coverage
+	PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet tests --ignore=tests/test_site.py $(ARGS)
+	@$(PY) -m coverage combine --quiet && $(PY) -m coverage json --quiet -o _build/coverage/coverage.json
+	@$(PY) -m coverage report --skip-covered --show-missing --sort=cover
+
+sbom: $(VENV)/.stamp
+	@$(PY) tools/sbom.py
+
+audit-deps: $(VENV)/.stamp
+	@test -x _build/audit/bin/pip-audit || { $(PYTHON) -m venv _build/audit && _build/audit/bin/python -m pip install --quiet pip-audit; }
+	@$(PY) tools/audit_deps.py _build/audit/bin/pip-audit
 
 clean:
 	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis .coverage*

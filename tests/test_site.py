@@ -198,6 +198,59 @@ def test_every_public_name_is_documented(html):
     assert [name for name in bregtutorial.__all__ if not re.search(rf"\b{name}\b", listed)] == []
 
 
+def test_index_of_statements_has_their_numbers(html):
+    index = soup("book/theorems.html")
+    links = index.select("td:first-child a.internal")
+    numbers = {}
+    for page in CHAPTERS:
+        for box in soup(page).select("div.proof[id] > p.admonition-title > span.caption-number"):
+            numbers[f"{page.removeprefix('book/')}#{box.find_parent('div')['id']}"] = box.get_text().strip()
+    assert {link["href"]: link.get_text() for link in links} == numbers
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_chapter_and_package_link_to_each_other(html, page):
+    used = soup(page).select("#the-package-in-this-chapter code")
+    assert len(used) > 3
+    assert not [code.get_text() for code in used if code.find_parent("a") is None]
+
+
+def test_docstrings_link_to_chapters(html):
+    links = soup("book/api/optimizers.html").select("dl.py a.reference.internal[href^='../2-algorithms/']")
+    assert {"../2-algorithms/linbreg.html", "../2-algorithms/adabreg.html"} <= {link["href"] for link in links}
+
+
+def test_definition_of_a_term_shows_stays_and_goes(visit, base):
+    page = visit(f"{base}/book/1-foundations/bregman-distances.html").page
+    link, tip = page.locator("a.reference[href$='#term-dual-variable']").first, page.get_by_role("tooltip")
+    link.hover()
+    tip.wait_for()
+    assert tip.inner_text().startswith("The vector")
+    assert link.get_attribute("aria-describedby") == tip.get_attribute("id")
+    tip.hover()
+    page.wait_for_timeout(600)  # longer than a definition waits for the pointer to come back
+    assert tip.count() == 1
+    page.keyboard.press("Escape")
+    assert tip.count() == 0
+    page.mouse.move(0, 0)
+    page.keyboard.press("Tab")
+    link.focus()
+    tip.wait_for()
+    page.keyboard.press("Tab")
+    assert tip.count() == 0
+
+
+def test_site_has_a_map_a_card_and_a_page_for_the_lost(html):
+    places = re.findall(r"<loc>([^<]+)</loc>", (html / "sitemap.xml").read_text("utf8"))
+    assert set(places) == {CONFIG["html"]["baseurl"] + page for page in PAGES}
+    assert f"Sitemap: {CONFIG['html']['baseurl']}sitemap.xml" in (html / "robots.txt").read_text("utf8")
+    card = soup(CHAPTERS[0]).find("meta", property="og:image")["content"]
+    assert (html / card.removeprefix(CONFIG["html"]["baseurl"])).exists()
+    lost = soup("404.html")
+    assert lost.base["href"] == urlsplit(CONFIG["html"]["baseurl"]).path
+    assert lost.select_one("a[href='book/index.html']")
+
+
 def test_missing_browser_skips_unless_it_is_required(monkeypatch):
     monkeypatch.delenv("BREGTUTORIAL_REQUIRE_BROWSER", raising=False)
     with pytest.raises(pytest.skip.Exception, match="make book"):
