@@ -1,4 +1,4 @@
-"""What `pip install bregtutorial` gives: a complete wheel, and a chapter that needs nothing but it."""
+"""What `pip install bregtutorial` gives: a complete wheel, and chapters that need nothing but it and what Colab has."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from colab import write_copies
+from colab_runtime import Runtime
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
+from rules import cells
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTER = ROOT / "book" / "1-foundations" / "bregman-distances.ipynb"
-EXECUTE = """
-import nbclient, nbformat
-notebook = nbformat.read("chapter.ipynb", as_version=4)
-nbclient.NotebookClient(notebook, kernel_name="python3").execute()
-nbformat.write(notebook, "done.ipynb")
+QUICK = ("bregman-distances", "proximal-operators")  # all of them: make colab-test
+LACKS = """
+import importlib.util, os, sys, urllib.request
+print(*[name for name in "bregtutorial torch yaml pytest bs4 myst_nb".split() if not importlib.util.find_spec(name)])
+try:
+    urllib.request.urlopen("https://example.org")
+except BaseException as refused:
+    print(str(refused).partition(":")[0])
+print(os.listdir(), "google.colab" in sys.modules)
 """
 RECORDS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "results").rglob("*.json"))
 FILES = [path for kind in ("*.py", "*.js") for path in (ROOT / "bregtutorial").rglob(kind)]
@@ -29,7 +37,6 @@ SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
 def run(*command: str | Path, cwd: Path) -> str:
     """Run a command without this repository on Python's path; its output is the message if it fails."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "COV_"))}
-    clean["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of that environment, not one that the user has registered
     done = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -99,14 +106,29 @@ def test_the_console_script_is_the_module(python, tmp_path):
     assert script.startswith("mnist-mlp/sgd")
 
 
-def test_chapter_runs_alone_against_the_installed_package(python, tmp_path):
-    notebook = nbformat.read(CHAPTER, as_version=4)
+def printed(notebook: NotebookNode) -> list[str]:
+    return [output.text for cell in cells.code(notebook) for output in cell.outputs if output.output_type == "stream"]
+
+
+@pytest.mark.parametrize("chapter", QUICK)
+def test_chapter_runs_alone_in_colab(wheel, tmp_path, chapter):
+    (copy,) = [path for path in write_copies(tmp_path / "copies") if path.stem == chapter]
+    notebook = nbformat.read(copy, as_version=4)
     notebook.cells.append(new_code_cell("print(bt.__file__)"))
-    nbformat.write(notebook, tmp_path / "chapter.ipynb")
-    run(python, "-m", "ipykernel", "install", "--sys-prefix", cwd=tmp_path)
-    run(python, "-c", EXECUTE, cwd=tmp_path)
-    last = nbformat.read(tmp_path / "done.ipynb", as_version=4).cells[-1]
-    assert last.outputs[0].text.startswith(str(site_packages(python, tmp_path)))
+    runtime = Runtime(tmp_path, wheel)
+    runtime.run(notebook)
+    assert printed(notebook)[-1].startswith(str(runtime.packages / "bregtutorial"))
+    assert list(runtime.content.iterdir()) == []
+
+
+def test_the_runtime_lacks_what_a_readers_lacks(wheel, tmp_path):
+    """No package of this project, no tool of ours, no other computer, nothing around; only what Colab lists."""
+    runtime = Runtime(tmp_path, wheel)
+    notebook = new_notebook(cells=[new_code_cell(LACKS)])
+    runtime.run(notebook)
+    assert printed(notebook) == ["bregtutorial yaml pytest bs4 myst_nb\na test wants to reach example.org\n[] True\n"]
+    with pytest.raises(CellExecutionError, match="No module named 'yaml'"):
+        runtime.run(new_notebook(cells=[new_code_cell("import yaml")]))
 
 
 def site_packages(python: Path, cwd: Path) -> Path:
