@@ -158,7 +158,7 @@ mutants: $(VENV)/.stamp
 # The processes that tests start are counted, too, also those that end at once.
 coverage: $(VENV)/.stamp
 	@rm -rf _build/coverage && mkdir -p _build/coverage
-	PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet tests --ignore=tests/test_site.py $(ARGS)
+	-PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet tests --ignore=tests/test_site.py $(ARGS)
 	@$(PY) -m coverage combine --quiet && $(PY) -m coverage json --quiet -o _build/coverage/coverage.json
 	@$(PY) -m coverage report --skip-covered --show-missing --sort=cover
 

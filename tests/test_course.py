@@ -19,6 +19,7 @@ from course.editions import edition as written
 from course.exercises import read, task
 from course.library import chapters
 from course.notes import minutes, misconceptions, notes
+from course.notes import questions as quiz_without_answers
 from course.slides import slides
 from course.syllabus import syllabus
 from nbformat import NotebookNode
@@ -262,22 +263,24 @@ def test_the_quiz_explains_every_choice():
     text = (ROOT / "book" / "instructors" / "quiz.md").read_text("utf8")
     questions = re.split(r"^\*\*\d+\.\*\*", text, flags=re.MULTILINE)[1:]
     assert len(questions) >= 12
+    handout = quiz_without_answers()
     for question in questions:
         asked, _, answer = question.partition(":::{dropdown}")
-        assert re.findall(r"\(([abcd])\) ", asked) == list("abcd")
+        assert re.findall(r"^\(([abcd])\) ", asked, re.MULTILINE) == list("abcd")
         right = re.search(r"^\*\*\(([abcd])\)\.\*\*", answer, re.MULTILINE)[1]
         wrong = re.findall(r"\*\(([abcd])\)\*", answer)
         assert sorted([right, *wrong]) == list("abcd")
+        assert asked.strip() in handout
+    assert "Answer" not in handout
 
 
 def test_command_writes_the_kit_and_names_a_chapter_that_is_none(tmp_path, capsys):
     assert main(["--to", str(tmp_path), "momentum"]) == 0
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     stem = "2-algorithms/momentum"
-    assert files == sorted(
-        [*(f"{kind}/{stem}.ipynb" for kind in EDITIONS), f"instructor/{stem}.md", f"slides/{stem}.html"]
-    )
-    assert "1 chapters, 45 minutes" in capsys.readouterr().out
+    wanted = [f"instructor/{stem}.md", f"slides/{stem}.html", "student/quiz.md"]
+    assert files == sorted([*(f"{kind}/{stem}.ipynb" for kind in EDITIONS), *wanted])
+    assert f"1 chapters, {CHAPTERS['momentum'].minutes} minutes" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["--to", str(tmp_path), "linbeg"])
     assert "no chapter is called linbeg; there are a-first-sparse-network" in capsys.readouterr().err

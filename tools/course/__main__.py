@@ -4,7 +4,7 @@
     make course ARGS='linbreg momentum'    these chapters alone
     make course ARGS='--to ~/week2 linbreg'
 
-student/      notebooks to hand out; exercises are stubs
+student/      notebooks to hand out; exercises are stubs; the quiz without its answers
 solution/     the same cells with the exercises solved
 instructor/   with hidden tests too (nbgrader's source), and a page of notes beside each notebook
 slides/       one HTML file a chapter, which needs no other and no network
@@ -23,7 +23,7 @@ from book_index import ROOT
 from course.deck import deck
 from course.editions import EDITIONS, edition
 from course.library import Chapter, chapters
-from course.notes import notes
+from course.notes import notes, questions
 
 FOLDER = ROOT / "_build" / "course"
 
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for chapter in chosen:
         write(chapter, folder)
         print(f"{chapter.minutes:4} minutes  {chapter.title}")
+    _at(folder / "student" / "quiz.md").write_text(questions(), "utf8")
     print(f"\n{len(chosen)} chapters, {sum(chapter.minutes for chapter in chosen)} minutes: {folder}")
     for kind, what in (("student", "to hand out"), ("solution", "solved"), ("instructor", "hidden tests and notes")):
         print(f"  {kind + '/':12} notebooks, {what}")

@@ -7,11 +7,12 @@ from functools import lru_cache
 
 from book_index import ROOT
 
+from course.blocks import parse
 from course.editions import points
 from course.exercises import Exercise, read, task
 from course.library import Chapter
 
-MISCONCEPTIONS = ROOT / "book" / "instructors" / "misconceptions.md"
+PAGES = ROOT / "book" / "instructors"
 SECTION = re.compile(r"^## \{doc\}`[^`]*?([a-z0-9-]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 FIGURE_WORDS = 60  # a figure or a printed table takes about as long as this many words
 EXERCISES_SHARE = 0.4  # of a chapter's minutes
@@ -88,4 +89,10 @@ def _points(exercises: list[Exercise], chapter: Chapter) -> str:
 @lru_cache
 def misconceptions() -> dict[str, str]:
     """What book/instructors says of each chapter, by the chapter's name."""
-    return {name: text.strip() for name, text in SECTION.findall(MISCONCEPTIONS.read_text("utf8"))}
+    return {name: text.strip() for name, text in SECTION.findall((PAGES / "misconceptions.md").read_text("utf8"))}
+
+
+def questions() -> str:
+    """The quiz without its answers."""
+    text = (PAGES / "quiz.md").read_text("utf8").partition("\n## ")[2]
+    return "# Quiz\n\n## " + "\n\n".join(part for part in parse(text) if isinstance(part, str)) + "\n"
