@@ -125,7 +125,7 @@ def _fetch(name: str, root: Path, tier: str) -> None:
         for file in here:
             _place(root / download.folder / file, root, Path(stage), shutil.copyfile)
         try:
-            with _timeout():
+            with _careful():
                 _construct(name, stage, "train", download=True)
         except (RuntimeError, OSError, EOFError, http.client.HTTPException, tarfile.TarError) as error:
             raise ConnectionError(
@@ -181,10 +181,14 @@ def _torchvision(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def _timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
+def _careful() -> Iterator[None]:
+    """Bound the waiting for a silent host, and keep what an archive holds inside its folder; torchvision does not."""
+    before, archive = socket.getdefaulttimeout(), vars(tarfile.TarFile).get("extraction_filter")
     socket.setdefaulttimeout(TIMEOUT)
+    if hasattr(tarfile, "data_filter"):  # Python 3.11.4
+        tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     try:
         yield
     finally:
         socket.setdefaulttimeout(before)
+        tarfile.TarFile.extraction_filter = archive
