@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export JUPYTER_PREFER_ENV_PATH = 1
 export JUPYTER_PLATFORM_DIRS = 1
 
-.PHONY: help book test check lint unit notebooks-test site notebooks colab colab-test course course-check print bench mutants coverage sbom audit-deps clean distclean FORCE
+.PHONY: help book test check lint unit notebooks-test site notebooks colab colab-test audit course course-check print bench mutants coverage sbom audit-deps clean distclean FORCE
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make colab      write the chapters in plain Markdown, as Colab and JupyterLab show them"
 	@echo "make colab-test each of these alone, from an empty folder, with the wheel and what Colab has"
 	@echo "make print      the whole book as one page and as a PDF (needs a Chromium)"
+	@echo "make audit      the built site under axe-core, the W3C's validator and Lighthouse; writes _build/audit/report.md"
 	@echo "make bench      time everything that a page gives times of, on a machine that does nothing else"
 	@echo "make mutants    change the optimizers and regularizers line by line: does a test notice?  ARGS='--sample 40'"
 	@echo "make coverage   lines and branches of the package that the tests reach;  make sbom | audit-deps  what it is made of"
@@ -142,6 +143,10 @@ check:
 	@for part in lint unit notebooks-test site; do \
 	  echo "== $$part"; $(MAKE) --no-print-directory $$part || exit 1; done
 	@touch _build/.stamp-test
+
+# axe-core, the W3C's validator, links, weight, Lighthouse: needs npm, a Java and a Chromium; ARGS='--skip lighthouse linbreg'
+audit: _build/.stamp-book
+	@PYTHONPATH=tools $(PY) -m audit $(ARGS)
 
 # --- upkeep --------------------------------------------------------------------------------------------------------
 notebooks: $(VENV)/.stamp

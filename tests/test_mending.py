@@ -23,6 +23,7 @@ THEME = {
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Contents of the book" class="x">'
     ),
     '<div class="citation" id="id1" role="doc-biblioentry">': '<div class="citation" id="id1" role="listitem">',
+    '<img alt="Colab logo" src="../logo.png">': '<img alt="Colab logo" src="../logo.png" width="18" height="18">',
     '<meta property="og:description" content="a &lt;b &gt..." />': (
         '<meta property="og:description" content="a &lt;b..." />'
     ),

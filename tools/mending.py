@@ -62,6 +62,11 @@ RULES = (
         "the role is deprecated; the entries are those of a list",
     ),
     rule(
+        r'(<img alt="Colab logo" src="[^"]*")>',
+        r'\1 width="18" height="18">',
+        "pictures have a size before they are there",
+    ),
+    rule(
         r'(<meta [^>]*content="[^"]*?)\s*&[a-z]*\.\.\."',
         r'\1..."',
         "a description that was cut inside a character",
