@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import compileall
+import functools
 import json
 import os
 import random
@@ -109,13 +110,19 @@ def mutants(file: str, source: str) -> Iterator[Mutant]:
             yield Mutant(file, old, new, after)
 
 
+@functools.cache
+def all_of(file: str) -> tuple[Mutant, ...]:
+    """All of a file of the package."""
+    return tuple(mutants(file, (ROOT / file).read_text("utf8")))
+
+
 def known(mutant: Mutant) -> bool:
     return (mutant.file, mutant.new) in EQUIVALENT
 
 
 def chosen(files: list[str], sample: int | None, seed: int) -> list[Mutant]:
     """Every mutant that is not equivalent, or some of each file in turn."""
-    lists = [[m for m in mutants(f, (ROOT / f).read_text("utf8")) if not known(m)] for f in files]
+    lists = [[m for m in all_of(f) if not known(m)] for f in files]
     if sample is None:
         return [m for found in lists for m in found]
     for found in lists:
