@@ -33,6 +33,7 @@ background:none;cursor:grab;touch-action:none}
 border:1px solid;border-radius:6px;padding:0 .5em}.bt-controls select option{color:#222832;background:#fff}
 .bt-controls select:focus-visible{outline:3px solid #0072b2;outline-offset:2px}
 .bt-live .bt-controls label{flex:1 1 11rem;min-width:0;max-width:100%%}
+.bt-live .bt-controls label:has(select){flex-basis:16rem}
 .bt-live output{display:block;margin:.25rem 0 0;max-width:40rem;\
 text-align:left;font-variant-numeric:tabular-nums}
 @media print{.bt-stage button,.bt-live .bt-controls{display:none!important}}"""
