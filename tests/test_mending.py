@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mending import RULES, fewer_icons, lift_styles, mend
+from mending import RULES, STYLE_RULES, fewer_icons, fewer_styles, lift_styles, mend
 
 THEME = {
     '<summary aria-label="Toggle hidden content">\n<p class="collapsed admonition-title">Show</p>\n'
@@ -80,3 +80,15 @@ def test_icons_that_no_page_shows_are_left_out():
         'var p={bars:[4,5,["navicon"],"f0c9","M0"],"file-pdf":[3,4,[],"f1c1",["M1","M2"]]};'
     )
     assert fewer_icons(script, set()) == "var p={};"
+
+
+def test_the_font_of_the_icons_is_left_out():
+    font = "@font-face{font-family:Font Awesome\\ 6 Free;src:url(../vendor/a.woff2)}"
+    letters = '.fa-bars:before,.fa-navicon:before{content:"\\f0c9"}'
+    written = "a.github:before{color:red;font:var(--fa-font-brands)}a.github:before{content:var(--pst-icon-github)}"
+    kept = (
+        '.fa-lg{font-size:1.25em}@media print{blockquote:before{content:""}}:root{--fa-font-solid:normal 900 1em/1 x}'
+    )
+    unused = set(STYLE_RULES)
+    assert fewer_styles(font + letters + written + kept, unused) == kept
+    assert unused == set()

@@ -166,6 +166,10 @@ def test_plain_copies_number_and_link_as_the_site_does(html):
     assert numbered > 100
 
 
+def theme_css(html: Path) -> str:
+    return (html / "_static" / "styles" / "pydata-sphinx-theme.css").read_text("utf8")
+
+
 def test_search_finds_a_chapter(visit, base):
     found = visit(f"{base}/search.html?q=inertia")
     found.page.wait_for_selector("#search-results li a[href*='2-algorithms/momentum.html']")
@@ -179,6 +183,7 @@ def test_nothing_is_left_to_mend(html):
             assert mend(text) == text, path
             assert ("searchindex.js" in text) == (path == html / "search.html"), path
     assert (html / "_static" / "scripts" / "fontawesome.js").stat().st_size < 100_000
+    assert "Awesome" not in "".join(re.findall(r"@font-face[^}]*", theme_css(html)))
 
 
 def test_every_public_name_is_documented(html):

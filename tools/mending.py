@@ -6,6 +6,7 @@ A rule that finds nothing in the whole book is a warning: the next version of a 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +80,14 @@ RULES = (
         "the text does not wait for scripts; they run in the same order when it is there",
     ),
 )
+# Font Awesome draws the theme's icons as SVG. The theme brings its font, too: 300 kB, loaded and never seen.
+STYLE_RULES = (
+    rule(r"@font-face\{[^{}]*Awesome[^{}]*\}", "", "the font"),
+    rule(r'\.fa-[\w-]+:before(?:,\.fa-[\w-]+:before)*\{content:"[^"]*"\}', "", "its letters, two thousand rules"),
+    rule(
+        r"[^{}]*\{[^{}]*(?:font:var\(--fa-font|content:var\(--pst-icon)[^{}]*\}", "", "where the theme writes with it"
+    ),
+)
 # only the page of search results searches; the index is most of what the others would load
 SEARCH = re.compile(r'<script src="[^"]*(?:_static/searchtools|_static/language_data|searchindex)\.js"></script>\s*')
 HOME = """<!DOCTYPE html>
@@ -102,13 +111,23 @@ def lift_styles(page: str) -> str:
     return STYLE.sub(r"\1", page).replace("</head>", "\n".join([*styles, "</head>"]), 1)
 
 
-def mend(page: str, unused: set[Rule] | None = None) -> str:
-    """A page with every rule applied; rules that found something are taken out of `unused`."""
-    for each in RULES:
-        page, count = each.pattern.subn(each.replacement, page)
+def apply(rules: tuple[Rule, ...], text: str, unused: set[Rule] | None) -> str:
+    """A text with every rule applied; rules that found something are taken out of `unused`."""
+    for each in rules:
+        text, count = each.pattern.subn(each.replacement, text)
         if count and unused is not None:
             unused.discard(each)
-    return lift_styles(page)
+    return text
+
+
+def mend(page: str, unused: set[Rule] | None = None) -> str:
+    """A page put right."""
+    return lift_styles(apply(RULES, page, unused))
+
+
+def fewer_styles(css: str, unused: set[Rule] | None = None) -> str:
+    """The theme's style sheet without Font Awesome's font."""
+    return apply(STYLE_RULES, css, unused)
 
 
 def fewer_icons(script: str, used: set[str]) -> str:
@@ -121,24 +140,30 @@ def fewer_icons(script: str, used: set[str]) -> str:
     return ICON.sub(keep, script).replace(",}", "}")
 
 
-def mend_site(app: Sphinx, exception: Exception | None) -> None:
-    """Puts every page of the finished site right, and takes out the icons that none of them shows."""
-    if exception is not None or app.builder.format != "html":
-        return
-    out = Path(app.outdir)
+def mend_files(out: Path) -> set[Rule]:
+    """Puts right every page of a site, the theme's style sheet and its icons; returns the rules that found nothing."""
     pages = [path for path in out.rglob("*.html") if "_static" not in path.parts]
-    unused = {each for each in RULES if each.always}
+    unused = {each for each in RULES + STYLE_RULES if each.always}
     for path in pages:
         text = path.read_text("utf8")
         path.write_text(mend(text if path == out / "search.html" else SEARCH.sub("", text), unused), "utf8")
-    for each in unused:
-        LOGGER.warning(
-            "tools/mending.py: nothing is left to mend for %r; drop the rule: %s", each.pattern.pattern, each.why
-        )
-    # the redirection of sphinx_external_toc is one line without a language or a title
-    title, target = app.config.html_title, f"{app.config.root_doc}.html"
-    (out / "index.html").write_text(HOME.format(title=title, target=target, base=app.config.html_baseurl), "utf8")
     scripts = [out / "_static" / "scripts" / f"{name}.js" for name in ("pydata-sphinx-theme", "sphinx-book-theme")]
     used = {name for path in pages + scripts for name in re.findall(r"\bfa-([a-z0-9-]+)", path.read_text("utf8"))}
     awesome = out / "_static" / "scripts" / "fontawesome.js"
     awesome.write_text(fewer_icons(awesome.read_text("utf8"), used), "utf8")
+    css = out / "_static" / "styles" / "pydata-sphinx-theme.css"
+    css.write_text(fewer_styles(css.read_text("utf8"), unused), "utf8")
+    shutil.rmtree(out / "_static" / "vendor" / "fontawesome", ignore_errors=True)
+    return unused
+
+
+def mend_site(app: Sphinx, exception: Exception | None) -> None:
+    """The last step of a build."""
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    # the redirection of sphinx_external_toc is one line without a language or a title
+    title, target = app.config.html_title, f"{app.config.root_doc}.html"
+    (out / "index.html").write_text(HOME.format(title=title, target=target, base=app.config.html_baseurl), "utf8")
+    for each in mend_files(out):
+        LOGGER.warning("tools/mending.py: nothing is left to mend for %r; drop it: %s", each.pattern.pattern, each.why)
