@@ -60,6 +60,18 @@ def test_a_bad_number_is_refused_when_built_when_added_and_when_a_schedule_sets_
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("lr", 0.0), ("lam", 0.0), ("delta", 1e-30), ("momentum", 0.0), ("eps", 0.0), ("betas", (0.0, 0.0))],
+)
+@each_optimizer
+def test_the_ends_of_the_ranges_are_allowed(cls: Any, key: str, value: Any) -> None:
+    opt = cls([weight()])
+    if key in opt.defaults:
+        opt.add_param_group({"params": [weight()], key: value})
+        assert opt.param_groups[1][key] == value
+
+
+@pytest.mark.parametrize(
     ("make", "error", "text"),
     [
         (lambda cls: cls([]), ValueError, "optimizer got an empty parameter list"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from optim_table import CONV2D, Case, draw, each_case, one_step
 from torch import Tensor
 
-from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD
+from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD, _base
 from bregtutorial.regularizers import L1, Zero
 
 
@@ -119,6 +120,20 @@ def test_a_rate_of_zero_moves_nothing(cls: Any, lr: float) -> None:
 
 
 def test_defaults_are_no_regularisation_by_the_one_norm() -> None:
-    for cls, lr in ((LinBreg, 0.1), (AdaBreg, 1e-3), (ProxSGD, 0.1)):
-        group = cls([torch.nn.Parameter(torch.ones(2))]).param_groups[0]
-        assert (group["lr"], group["lam"], group["reg"], group["foreach"]) == (lr, 0.0, L1(), None)
+    shared = {"reg": L1(), "lam": 0.0, "maximize": False, "foreach": None}
+    own: list[tuple[Any, dict[str, Any]]] = [
+        (LinBreg, {"lr": 0.1, "delta": 1.0, "momentum": 0.0}),
+        (AdaBreg, {"lr": 1e-3, "delta": 1.0, "betas": (0.9, 0.999), "eps": 1e-8}),
+        (ProxSGD, {"lr": 0.1, "momentum": 0.0}),
+    ]
+    for cls, settings in own:
+        assert cls([torch.nn.Parameter(torch.ones(2))]).defaults == shared | settings
+
+
+def test_multi_tensor_kernels_are_for_plain_parameters_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_base, "is_plain", lambda p: p.plain)
+    gpu, cpu, sharded = (SimpleNamespace(is_cuda=c, plain=p) for c, p in ((True, True), (False, True), (True, False)))
+    for params, fast in (([gpu, gpu], True), ([gpu, cpu], False), ([cpu], False), ([gpu, sharded], False), ([], False)):
+        assert _base.use_foreach({"foreach": None}, params) is fast
+        assert _base.use_foreach({"foreach": True}, params) is bool(params)
+        assert _base.use_foreach({"foreach": False}, params) is False

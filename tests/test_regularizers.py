@@ -152,6 +152,21 @@ def test_errors_say_rule_and_value(make: Any, text: str) -> None:
         make()
 
 
+def test_the_share_of_the_one_norm_may_be_all_or_nothing() -> None:
+    assert SparseGroupL2().l1_ratio == 0.5
+    for share in (0.0, 1.0):
+        assert SparseGroupL2(l1_ratio=share).l1_ratio == share
+
+
+def test_a_regularizer_of_ones_own_needs_no_dataclass_to_be_described() -> None:
+    class Plain:
+        name: ClassVar[str] = "plain"
+        value, prox, subgradient = Zero.value, Zero.prox, Zero.subgradient
+
+    assert describe(Plain()) == {"name": "plain"}
+    assert describe(SparseGroupL2) == {"name": "sparse_group_l2"}  # the class by mistake: optimizers refuse it by name
+
+
 def test_a_regularizer_of_ones_own_needs_four_members() -> None:
     class Own(Zero):
         name: ClassVar[str] = "own"
