@@ -82,9 +82,9 @@ def _section(number: int, slide: Slide, chapter: Chapter, total: int) -> str:
         )
     else:
         code = f"<pre><code>{html.escape(slide.code)}</code></pre>" if slide.code else ""
-        shown = "".join(map(_output, slide.outputs))
+        shown = _outputs(slide.outputs)
         inside = f"<h2>{_inline(slide.title)}</h2>{code}{shown}<div>{_markdown(slide.text)}</div>"
-    kind = "title" if number == 1 else "figure" if slide.outputs and not slide.code else "words"
+    kind = "title" if number == 1 else "figure" if "bt-figure" in str(slide.outputs) else "words"
     notes = f"<aside>{_markdown(slide.notes)}</aside>" if any(slide.notes) else ""
     return (
         f'<section id="slide-{number}" class="{kind}"><div class="inside">{inside}</div>{notes}'
@@ -92,12 +92,15 @@ def _section(number: int, slide: Slide, chapter: Chapter, total: int) -> str:
     )
 
 
-def _output(output: NotebookNode) -> str:
-    data = output.get("data", {})
-    if "text/html" in data:
-        return f'<div class="output">{data["text/html"]}</div>'
-    text = output.get("text", data.get("text/plain", ""))
-    return f'<div class="output prints"><pre>{html.escape(text)}</pre></div>'
+def _outputs(outputs: list[NotebookNode]) -> str:
+    """Pictures as they are; what is printed in between is one block, however many times the cell printed."""
+    found, printed = "", ""
+    for data in (output.get("data", {"text/plain": output.get("text", "")}) for output in outputs):
+        if "text/html" in data:
+            found += f'<div class="output">{data["text/html"]}</div>'
+        else:
+            printed += data.get("text/plain", "").rstrip() + "\n"
+    return found + (f'<div class="output"><pre>{html.escape(printed)}</pre></div>' if printed else "")
 
 
 @lru_cache

@@ -19,7 +19,9 @@ from course.blocks import Block, parse
 from course.exercises import read
 from course.library import Chapter
 
-LIMIT = 95  # words of one slide
+LIMIT = 105  # words of one slide; a displayed formula takes the room of some
+FORMULA = 3  # counted at both its ends
+SHORT = 8  # lines of code that a slide has room for, beside what they print
 SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z$*“\[])")
 HEADING = re.compile(r"^#{2,} (.+)$")
 WHOLE = re.compile(r"^(\||[-*] |\d+\. |>|```)|\$\$")  # tables, lists, quotes, code, formulas
@@ -133,12 +135,13 @@ def _packed(title: str, parts: list[Block | str], chapter: Chapter, *, begins: b
         if before and LED_IN.match(kept):
             kept = f"{SENTENCE.split(before)[-1]}\n\n{kept}"
         before = "" if kept else rest
-        if kept and slide.text and len(kept.split()) > room:
+        size = len(kept.split()) + FORMULA * kept.count("$$")
+        if kept and slide.text and size > room:
             yield slide
             slide, room = Slide(title), LIMIT
         if kept:
             slide.text.append(kept)
-            room -= len(kept.split())
+            room -= size
         if rest:
             slide.notes.append(rest)
     if not slide.text and begins and slide.notes:
@@ -162,7 +165,8 @@ def _weigh(part: Block | str, chapter: Chapter) -> tuple[str, str]:
 def _figure(title: str, cell: NotebookNode, following: NotebookNode | None, chapter: Chapter) -> Slide:
     """What a cell shows; the text that reads it aloud begins below it and goes on in the notes."""
     pictures = [output for output in cell.outputs if "text/html" in output.get("data", {})]
-    slide = Slide(title, outputs=pictures or list(cell.outputs), code="" if pictures else cell.source)
+    short = len(cell.source.splitlines()) <= SHORT
+    slide = Slide(title, outputs=pictures or list(cell.outputs), code=cell.source if short and not pictures else "")
     if following is not None and following.cell_type == "markdown":
         ((_, parts), *_) = _chunks(following.source)
         said = [_plain(part, chapter) for part in parts if isinstance(part, str) and _reads_aloud(part)]
@@ -170,4 +174,6 @@ def _figure(title: str, cell: NotebookNode, following: NotebookNode | None, chap
         first, later = sentences[0][:2] if said else [], [s for some in sentences for s in some]
         slide.text = [" ".join(first), *(s for s in later if "**" in s and s not in first)]
         slide.notes = [" ".join(s for s in some if s not in first and "**" not in s) for some in sentences]
+    if not (short or pictures):
+        slide.notes.append(f"```python\n{cell.source}\n```")
     return slide

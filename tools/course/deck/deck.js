@@ -42,6 +42,11 @@
     event.preventDefault();
   });
   addEventListener("resize", fit);
+  // paper has no slider: it shows where a figure ends
+  addEventListener("beforeprint", () => document.querySelectorAll(".bt-explorer input").forEach((slider) => {
+    slider.value = slider.max;
+    slider.dispatchEvent(new Event("input"));
+  }));
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(() => document.fonts.ready).then(() => {
     fit();
     document.documentElement.dataset.ready = "";
