@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_notebook
 from pages import citing, ledger, package_links, statements, symbols, timing, verdicts, website
 from pages.chapters import Chapter, chapters
@@ -204,6 +206,19 @@ def test_a_chapter_lists_the_functions_and_classes_that_it_names():
         "bt.models.mlp",
         "bt.results.compare",
     ]
+
+
+def test_a_description_is_of_whole_sentences_without_formulas():
+    document = new_document("page")
+    sentences = (
+        "The debt. ",
+        "Here ",
+        nodes.math("", "x"),
+        " stands for one number among many. Zeros are found by training, not by cutting.",
+    )
+    document += nodes.paragraph("", "", *(nodes.Text(s) if isinstance(s, str) else s for s in sentences))
+    document += nodes.paragraph("", "A second paragraph. " + "It is long. " * 20)
+    assert website.summary(document) == "Zeros are found by training, not by cutting."
 
 
 def test_a_file_s_last_change_is_its_last_commit():

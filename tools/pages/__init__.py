@@ -62,6 +62,7 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", set_macros)
     app.connect("autodoc-process-docstring", package_links.link_chapters, priority=400)  # before napoleon
     app.connect("doctree-read", package_links.add_package_section, priority=400)  # before the contents are collected
+    app.connect("html-page-context", website.describe, priority=400)  # before sphinxext-opengraph
     app.connect("html-page-context", website.add_status_line, priority=901)
     app.connect("html-page-context", terms.embed_definitions, priority=902)
     app.connect("html-collect-pages", website.lost_page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import lru_cache
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 from pages.chapters import ROOT
@@ -17,6 +19,9 @@ from pages.timing import last_run, versions
 
 CARD = "_static/card.png"
 LOST = "404"
+SUMMARY = 200  # characters of a description
+SHORT = 20  # "The debt."
+FORMULA = "\ufffc"  # the object replacement character: a NUL would not survive
 
 
 def add_status_line(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
@@ -31,6 +36,27 @@ def add_status_line(app: Sphinx, pagename: str, templatename: str, context: dict
         said.append(f"Executed on {run.date:%Y-%m-%d} in {run.seconds:.0f} s with {escape(versions())}.")
     if said:
         context["body"] += f'\n<p class="bt-status">{" ".join(said)}</p>'
+
+
+def describe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Gives search engines and link cards whole sentences; sphinxext-opengraph would cut them and show TeX."""
+    if doctree is not None and (text := summary(doctree)):
+        context["meta"] = {**(context.get("meta") or {}), "og:description": text}
+        context["metatags"] += f'\n<meta name="description" content="{escape(text)}" />'
+
+
+def summary(doctree: nodes.document) -> str:
+    """The first sentences of a page that are sentences also without formulas."""
+    found: list[str] = []
+    for paragraph in doctree.findall(nodes.paragraph):
+        copy = paragraph.deepcopy()
+        for formula in list(copy.findall(nodes.math)):
+            formula.parent.replace(formula, nodes.Text(FORMULA))
+        for sentence in re.split(r"(?<=[.?!]) ", " ".join(copy.astext().split())):
+            if len(" ".join([*found, sentence])) > SUMMARY:
+                return " ".join(found)
+            found += [sentence] * (FORMULA not in sentence and len(sentence) > SHORT)
+    return " ".join(found)
 
 
 @lru_cache
