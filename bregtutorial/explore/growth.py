@@ -45,7 +45,7 @@ def growth(grown: Growth, *, epoch: int | None = None, neuron: int | None = None
     Example:
         >>> from bregtutorial.growth import load
         >>> growth(load("mnist-mlp/linbreg-0.1"), epoch=0, neuron=1)
-        Explorer: A network while it grows. Epoch 0: 0.9 % of the weights are awake, and 200 of 200, ...
+        Explorer: A network while it grows. Epoch 0: 1.0 % of the weights are awake, and 200 of 200, ...
 
     References:
         Bungert et al. (2022), Figures 2 and 4: the numbers of which these are the pictures.
