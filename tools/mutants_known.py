@@ -24,4 +24,12 @@ TESTS = {
 }
 
 # (file, changed line): why nothing changes
-EQUIVALENT: dict[tuple[str, str], str] = {}
+_GROUPED, _BASE = "bregtutorial/regularizers/grouped.py", "bregtutorial/optim/_base.py"
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (_GROUPED, "for _ in range(65):"): "after 64 halvings no float64 is left between the bounds",
+    (
+        _GROUPED,
+        "awake = group_norms(soft(v, middle * self.l1_ratio), self.groups) >= middle * (1 - self.l1_ratio) * size",
+    ): "a tie moves the bound by one rounding",
+    (_BASE, "close = get_close_matches(str(key), list(self.defaults), n=2)"): "only the first is told",
+}
