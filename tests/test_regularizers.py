@@ -62,6 +62,12 @@ def test_subgradient_supports_j_from_below_and_is_the_smallest(reg: Any, shape: 
 
 
 @each_reg_and_shape
+def test_the_smallest_subgradient_at_zero_is_zero(reg: Any, shape: tuple[int, ...]) -> None:
+    """So that weights that start at zero start in the middle of where they stay, not at its edge."""
+    assert not reg.subgradient(torch.zeros(shape)).any()
+
+
+@each_reg_and_shape
 def test_subgradient_is_the_gradient_where_there_is_one(reg: Any, shape: tuple[int, ...]) -> None:
     w = feasible(reg, draw(*shape, seed=3)).requires_grad_()
     reg.value(w).backward()
