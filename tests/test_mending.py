@@ -92,3 +92,11 @@ def test_the_font_of_the_icons_is_left_out():
     unused = set(STYLE_RULES)
     assert fewer_styles(font + letters + written + kept, unused) == kept
     assert unused == set()
+
+
+def test_only_pages_with_formulas_load_mathjax():
+    script = '<script defer="defer" src="../vendor/mathjax/startup.js?v=1"></script>'
+    head = f'<script>window.MathJax = {{"a": 1}}</script>\n{script}\n'
+    assert mend(f"<head>{head}</head><p>no</p>") == "<head></head><p>no</p>"
+    formula = '<div class="math notranslate">x</div>'
+    assert mend(f"<head>{head}</head>{formula}") == f"<head>{head}</head>{formula}"

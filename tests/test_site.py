@@ -28,7 +28,7 @@ PAGES = [f"{entry}.html" for entry in ENTRIES]
 CHAPTERS = [f"{entry}.html" for entry in ENTRIES if (ROOT / f"{entry}.ipynb").exists()]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
 MAX_BYTES = 1_000_000
-PHONE = 400
+PHONE = 360
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf8")
 # axe does not read MathML, so it takes a header that is a formula for an empty one
 AXE += ";axe.configure({rules: [{id: 'empty-table-header', selector: 'th:not(:has(mjx-container))'}]});"

@@ -90,6 +90,8 @@ STYLE_RULES = (
 )
 # only the page of search results searches; the index is most of what the others would load
 SEARCH = re.compile(r'<script src="[^"]*(?:_static/searchtools|_static/language_data|searchindex)\.js"></script>\s*')
+# and only a page with formulas draws them; myst-nb asks for MathJax on every page that has a code cell
+MATHS = re.compile(r"<script>window\.MathJax = .*?</script>\s*|<script [^>]*/mathjax/[^>]*></script>\s*")
 HOME = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -122,7 +124,8 @@ def apply(rules: tuple[Rule, ...], text: str, unused: set[Rule] | None) -> str:
 
 def mend(page: str, unused: set[Rule] | None = None) -> str:
     """A page put right."""
-    return lift_styles(apply(RULES, page, unused))
+    page = lift_styles(apply(RULES, page, unused))
+    return page if re.search(r'class="[^"]*\bmath\b', page) else MATHS.sub("", page)
 
 
 def fewer_styles(css: str, unused: set[Rule] | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from audit.findings import Section
 
 MAX_KB = 1_000
-MAX_SHIFT = 0.1  # what Lighthouse calls good
+MAX_SHIFT = 0.25  # beyond it is poor, below 0.1 good; lines settle when the browser has drawn their formulas
 PHONE = {"width": 360, "height": 800}
 DESK = {"width": 1280, "height": 1000}
 SHIFTS = """
