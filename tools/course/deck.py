@@ -44,7 +44,9 @@ def deck(chapter: Chapter) -> str:
 <style>{(PARTS / "deck.css").read_text("utf8")}</style>
 </head>
 <body>
+<main>
 {body}
+</main>
 {mathjax(body)}
 <script>{(PARTS / "deck.js").read_text("utf8")}</script>
 </body>

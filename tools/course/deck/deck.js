@@ -16,13 +16,14 @@
     history.replaceState(null, "", "#" + slide.id);
   }
 
-  // what is too tall for its slide gets smaller type, down to two thirds; the rest scrolls inside the slide
+  // what is too tall for its slide gets smaller, down to two thirds; the rest scrolls inside the slide
   function fit() {
     for (const slide of slides) {
       const inside = slide.querySelector(".inside");
-      slide.style.fontSize = "";
+      const part = slide.classList.contains("figure") ? slide.querySelector(".output") : slide; // beside a figure text stays
+      part.style.fontSize = "";
       for (let size = 95; !flat() && size >= 65 && inside.scrollHeight > inside.clientHeight + 2; size -= 5) {
-        slide.style.fontSize = size + "%";
+        part.style.fontSize = size + "%";
       }
       if (inside.scrollHeight > inside.clientHeight + 2) inside.tabIndex = 0;
       else inside.removeAttribute("tabindex");
@@ -31,7 +32,7 @@
 
   const KEYS = { ArrowRight: 1, ArrowDown: 1, PageDown: 1, " ": 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 };
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, button, a, summary")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, button, a, summary")) return;
     if (event.key === "n") {
       document.body.classList.toggle("with-notes");
       fit();
