@@ -18,9 +18,7 @@ import nbformat
 from execute import ROOT, run_all
 from nbformat import NotebookNode
 from rules import problems
-from rules.cells import SETUP, runs
-
-KEPT_CELL_METADATA = {"tags", "mystnb", "slideshow"}
+from rules.cells import KEPT_METADATA, SETUP, runs
 
 
 def chapters() -> list[Path]:
@@ -54,7 +52,7 @@ def tidy(notebook: NotebookNode) -> None:
             if output.output_type == "execute_result":
                 output.execution_count = count
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA})
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in KEPT_METADATA})
 
 
 def write(paths: list[Path], jobs: int) -> bool:

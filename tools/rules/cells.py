@@ -17,6 +17,7 @@ MAX_LINES = 15
 CHECKED = "nbval-check-output"
 SKIPPED = {"nbval-skip", "skip-execution"}  # nbval knows the first, Jupyter Book the second
 TAGS = SKIPPED | {CHECKED, "hide-input", "hide-output", "hide-cell", "remove-input", "remove-cell", "raises-exception"}
+KEPT_METADATA = {"tags", "mystnb", "slideshow"}  # of a cell; the rest differs from editor to editor or from run to run
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MODULES = set(sys.stdlib_module_names) | {
     *(
@@ -163,6 +164,21 @@ def stands_alone(notebook: NotebookNode) -> Iterator[str]:
             yield f"{name(cell)} reaches for files of the repository: it must run alone"
 
 
+def metadata_is_stable(notebook: NotebookNode) -> Iterator[str]:
+    """Nothing in the file changes unless text, code or results do: else a diff shows noise."""
+    extra = set(notebook.metadata) - {"kernelspec", "language_info"}
+    extra |= set(notebook.metadata.get("language_info", {})) - {"name"}
+    if extra:
+        yield f"its metadata hold {', '.join(sorted(extra))} (make notebooks takes it out)"
+    for cell in notebook.cells:
+        found = {*cell.metadata, *(key for output in cell.get("outputs", []) for key in output.get("metadata", {}))}
+        if extra := found - KEPT_METADATA:
+            yield f"{name(cell)} has metadata of its run or editor: {', '.join(sorted(extra))}"
+    ids = [cell.id for cell in notebook.cells]
+    for repeated in sorted({each for each in ids if ids.count(each) > 1}):
+        yield f"the id {repeated} is given to several cells"
+
+
 def _imported(tree: ast.AST) -> set[str]:
     found = set()
     for node in ast.walk(tree):
@@ -184,4 +200,5 @@ RULES = (
     no_addresses,
     cells_are_short,
     stands_alone,
+    metadata_is_stable,
 )
