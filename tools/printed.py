@@ -31,7 +31,8 @@ article.bd-article { max-width: none; padding: 0; font-size: 10pt; line-height: 
 section.bt-page { break-before: page; }
 .bd-article :is(pre, div.highlight pre) { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.8pt; }
 .bd-article :is(div.solution, div.proof, div.cell_output) { break-inside: auto; } /* else half-empty pages */
-.bd-article .sd-summary-state-marker { display: none; }
+.bd-article summary svg { display: none; }
+.bd-article .admonition-title { break-after: avoid; }
 .bd-article :is(figure, .math, tr, pre, .admonition-title) { break-inside: avoid; }
 .bd-article svg { max-height: 150mm; }
 .bd-article .cell_output { overflow: visible; }
