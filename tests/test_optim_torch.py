@@ -130,6 +130,19 @@ def test_defaults_are_no_regularisation_by_the_one_norm() -> None:
         assert cls([torch.nn.Parameter(torch.ones(2))]).defaults == shared | settings
 
 
+def test_weights_lend_their_memory_only_where_they_are_plain_and_nothing_is_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Sharded(Tensor):
+        pass
+
+    p = torch.nn.Parameter(torch.ones(2))
+    assert _base.scratch(p) is p
+    assert _base.scratch(torch.ones(2).as_subclass(Sharded)) is None
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert _base.scratch(p) is None
+
+
 def test_multi_tensor_kernels_are_for_plain_parameters_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_base, "is_plain", lambda p: p.plain)
     gpu, cpu, sharded = (SimpleNamespace(is_cuda=c, plain=p) for c, p in ((True, True), (False, True), (True, False)))
