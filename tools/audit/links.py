@@ -17,7 +17,7 @@ def lost_links(folder: Path) -> tuple[list[str], int]:
     ids = {path: {tag["id"] for tag in page.find_all(id=True)} for path, page in pages.items()}
     lost, seen = [], 0
     for path, page in pages.items():
-        for tag in page.find_all(lambda tag: tag.has_attr("href") or tag.has_attr("src")):
+        for tag in page.find_all(lambda tag: tag.name != "base" and (tag.has_attr("href") or tag.has_attr("src"))):
             url = urlsplit(str(tag.get("href") or tag.get("src") or ""))
             if url.scheme or url.netloc:
                 continue
