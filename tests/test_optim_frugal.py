@@ -47,11 +47,13 @@ def started(optimizer: type[RegularizedOptimizer], n: int = 3, size: int = 50, *
     return opt
 
 
+@pytest.mark.parametrize("number", [float, torch.tensor], ids=["numbers", "tensors"])
 @pytest.mark.parametrize("foreach", [False, True])
 @pytest.mark.parametrize("name", STATES)
-def test_a_step_reads_no_value_but_the_counter_on_the_cpu(name: str, foreach: bool) -> None:
+def test_a_step_reads_no_value_but_the_counter_on_the_cpu(name: str, foreach: bool, number: Any) -> None:
     optimizer, settings, _ = STATES[name]
     opt = started(optimizer, foreach=foreach, **settings)
+    opt.param_groups[0].update(lr=number(0.02), lam=number(0.2))
     with Reads() as reads:
         opt.step()
     counters = [state["step"] for state in opt.state.values() if "step" in state]

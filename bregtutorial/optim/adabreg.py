@@ -199,4 +199,7 @@ def _foreach_descend(
     denominators = list(torch._foreach_sqrt(exp_avg_sqs))
     torch._foreach_div_(denominators, [float(root) for _, root in corrections])
     torch._foreach_add_(denominators, eps)
-    torch._foreach_addcdiv_(duals, exp_avgs, denominators, [-float(rate) for rate, _ in corrections])
+    rates, moves = [rate for rate, _ in corrections], exp_avgs
+    if any(isinstance(rate, Tensor) for rate in rates):  # to read one would wait for the device
+        rates, moves = [1.0] * len(rates), [rate * m for rate, m in zip(rates, exp_avgs, strict=True)]
+    torch._foreach_addcdiv_(duals, moves, denominators, [-rate for rate in rates])
