@@ -232,7 +232,9 @@ class Story(RuleBasedStateMachine):
         for key, x in {"w": p.detach(), **state}.items():
             torch.testing.assert_close(x, twin.w if key == "w" else twin.state[key], rtol=1e-9, atol=1e-10)
             assert key == "w" or x.data_ptr() != p.data_ptr()
-        assert torch.equal(p == 0, twin.w == 0)
+        # a step forth and the same step back may leave 0 in the one and a rounding in the other
+        tiny = (p.abs() < 1e-10) & (twin.w.abs() < 1e-10)
+        assert bool((((p == 0) == (twin.w == 0)) | tiny).all())
 
 
 class DualStory(Story):

@@ -123,7 +123,7 @@ def draw_card(path: Path, title: str) -> None:
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(21, 18, generator=generator)
     kept = torch.rand(21, 18, generator=generator) < torch.linspace(0.02, 0.35, 18)
-    fig = plt.figure(figsize=(12, 6.3), facecolor="white")
+    fig = plt.figure(figsize=(12, 6.3), facecolor="white", layout="none")  # whatever style a chapter has set
     axes = fig.add_axes((0.6, 0.0, 0.4, 1.0))
     for sign, role in ((1, "positive"), (-1, "negative")):
         rows, columns = (kept & (sign * values > 0)).nonzero(as_tuple=True)
