@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import notebooks
 import pytest
 import rules
 from nbformat import NotebookNode
@@ -212,6 +213,13 @@ def test_every_rule_is_shown_to_fail():
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter(path):
     assert rules.problems(nbformat.read(path, as_version=4)) == []
+
+
+def test_output_that_came_in_pieces_is_one():
+    pieces = [new_output("stream", name="stdout", text=t) for t in ("a\n", "b\n")]
+    picture, more = new_output("display_data", data={"text/plain": "x"}), new_output("stream", name="stderr", text="c")
+    found = notebooks.merged([*pieces, picture, *pieces[1:], more])
+    assert [o.get("text") for o in found] == ["a\nb\n", None, "b\n", "c"]
 
 
 def test_contents_list_every_chapter_and_nothing_else():

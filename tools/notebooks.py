@@ -38,6 +38,17 @@ def put_setup_cell(notebook: NotebookNode) -> None:
     cells.insert(first, setup)
 
 
+def merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """What a kernel sent in pieces, which differ from run to run, as one piece."""
+    found: list[NotebookNode] = []
+    for output in outputs:
+        if found and output.output_type == found[-1].output_type == "stream" and output.name == found[-1].name:
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
+
+
 def tidy(notebook: NotebookNode) -> None:
     """Leaves in the file what a reader sees and drops what differs from run to run or from machine to machine."""
     notebook.metadata = nbformat.from_dict(
@@ -46,6 +57,8 @@ def tidy(notebook: NotebookNode) -> None:
             "language_info": {"name": "python"},
         }
     )
+    for cell in (c for c in notebook.cells if c.cell_type == "code"):
+        cell.outputs = merged(cell.outputs)
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code" and runs(c)), start=1):
         cell.execution_count = count
         for output in cell.outputs:

@@ -165,10 +165,16 @@ def _bin(limits: Any, counts: NDArray[Any]) -> NDArray[Any]:
 
 
 def _frame(ax: Axes, columns: int, n: int) -> None:
-    """A map without ticks whose cells are unit squares, line by line."""
+    """A map without ticks whose cells are unit squares, line by line, and a border round these."""
+    from matplotlib.patches import Polygon
+
     lines = math.ceil(n / columns)
+    last, wide = n - (lines - 1) * columns, columns if lines > 1 else n
     ax.set(aspect="equal", xlim=(-0.5, columns - 0.5), ylim=(lines - 0.5, -0.5), xticks=[], yticks=[])
-    ax.spines[["top", "right"]].set_visible(True)
+    ax.spines[:].set_visible(False)
+    border = [(0, 0), (wide, 0), (wide, lines - 1), (last, lines - 1), (last, lines), (0, lines)]
+    corners = [(x - 0.5, y - 0.5) for x, y in border]
+    ax.add_patch(Polygon(corners, fill=False, edgecolor="black", linewidth=0.8, clip_on=False, zorder=3))
 
 
 def _paint(ax: Axes, columns: int, kinds: NDArray[Any], name: str, styles: list[dict[str, Any]]) -> None:
