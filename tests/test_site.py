@@ -164,7 +164,7 @@ def test_plain_copies_number_and_link_as_the_site_does(html):
         page, _, anchor = target.url.removeprefix(book.base).partition("#")
         place = pages[page].find(id=anchor)
         assert place is not None, f"{name}: there is no {target.url}"
-        if re.search(r"\d\)?$", target.text):
+        if re.search(r"\d\)?$", target.text) and not name.startswith("chapter-"):  # a title may end in a number
             numbered += 1
             assert target.text in " ".join(place.get_text(" ").split()), f"{name} is not {target.text}"
     assert numbered > 100
