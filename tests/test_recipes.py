@@ -121,6 +121,15 @@ def test_cosine_with_warm_up():
     assert factor(100) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_a_target_falls_between_the_shares_of_its_span():
+    recipe = dataclasses.replace(get("cifar10-resnet18/short-adabreg"), target_span=(0.25, 0.75))
+    experiment = build(recipe, Setting(size=256, epochs=20))  # 40 steps
+    (control,) = (s for s in experiment.schedules if isinstance(s, bt.TargetDensity))
+    assert [control.density(step) for step in (0, 10)] == [0.3, 0.3]
+    assert control.density(20) == pytest.approx(0.034 + (0.3 - 0.034) / 8)  # half-way, cubic
+    assert [control.density(step) for step in (30, 40)] == [0.034, 0.034]
+
+
 @pytest.mark.parametrize("groups", [None, "kernels"])
 def test_the_ramp_ends_at_its_density_and_fine_tuning_keeps_the_zeros(groups):
     generator = torch.Generator().manual_seed(0)

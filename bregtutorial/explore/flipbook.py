@@ -1,14 +1,4 @@
-r"""Figures that move under the reader's fingers, with or without a Python kernel.
-
-Example:
-    >>> from matplotlib import pyplot as plt
-    >>> def draw(lam):
-    ...     fig, ax = plt.subplots()
-    ...     _ = ax.plot([-2, -lam, lam, 2], [lam - 2, 0, 0, 2 - lam])
-    ...     return fig
-    >>> frames(draw, [0.0, 0.5, 1.0], label="λ", alt="Soft thresholding: zero between -{} and {}, slope 1 outside.")
-    Explorer: λ = 0, 0.5, 1
-"""
+"""A figure for every value of a slider, drawn beforehand: the page only turns the leaves."""
 
 from __future__ import annotations
 
