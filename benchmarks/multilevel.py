@@ -1,8 +1,10 @@
 """Multilevel training against dense training: whole epochs, the final result, single steps, and when it does not pay.
 
     python benchmarks/multilevel.py --experiment steps --threads 2
-    python benchmarks/multilevel.py --experiment autoencoder --threads 2      # MNIST, where BREGTUTORIAL_DATA has it
-    python benchmarks/multilevel.py --experiment convnet --threads 2
+    python benchmarks/multilevel.py --experiment autoencoder --epochs 6 --coarse-epochs 12 --lam 0.15 --lr 0.005
+    python benchmarks/multilevel.py --experiment convnet --epochs 4 --lam 0.04 --lr 0.004 --density 0.35 --threads 2
+
+The last two need MNIST in BREGTUTORIAL_DATA.
 
 The contestants of an experiment train in one process, an epoch of each in turns, on the same batches. A time is that of
 a whole epoch, data included, averaged over the run; dense and coarse steps, going down and up are in it.
@@ -27,7 +29,14 @@ from bregtutorial.multilevel.coarse import Coarse
 ROWS = bt.GroupL2("rows")
 EPOCHS = {"contestant": "", "epochs": "", "test loss": ".5f", "accuracy": ".2%", "density": ".1%", "s/epoch": ".2f"}
 EPOCHS |= {"dense / this": ".1f", "in all": ".1f"}
-STEPS = {"network": "", "active rows": ".0%", "multiplications": ".1%", "ms": ".2f", "dense / coarse": ".2f"}
+STEPS = {
+    "network": "",
+    "threads": "d",
+    "active rows": ".0%",
+    "multiplications": ".1%",
+    "ms": ".2f",
+    "dense / coarse": ".2f",
+}
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -110,8 +119,8 @@ class Watch:
 
 
 @torch.no_grad()
-def mirrored_(model: nn.Sequential, active: int, generator: torch.Generator) -> None:
-    """``active`` rows of every hidden layer in pairs of opposite sign, so that ReLU pairs pass on what comes in.
+def mirrored_(model: nn.Sequential, active: Sequence[int], generator: torch.Generator) -> None:
+    """``active`` rows of the hidden layers in pairs of opposite sign, so that ReLU pairs pass on what comes in.
 
     A deep narrow network with independent weights lets little through; here the layers start as isometries. Dead rows
     keep their positive biases, and small weights read them, so that they have a gradient and can wake.
@@ -121,8 +130,8 @@ def mirrored_(model: nn.Sequential, active: int, generator: torch.Generator) -> 
     inputs = torch.arange(layers[0].in_features)
     for i, layer in enumerate(layers):
         n = layer.out_features
-        outputs = torch.arange(n) if i == last else torch.randperm(n, generator=generator)[:active]
-        half = torch.empty(n if i == last else active // 2, len(inputs) if i == 0 else active // 2)
+        outputs = torch.arange(n) if i == last else torch.randperm(n, generator=generator)[: active[i]]
+        half = torch.empty(n if i == last else len(outputs) // 2, len(inputs) // (1 if i == 0 else 2))
         nn.init.orthogonal_(half, generator=generator)
         half = half if i == 0 else torch.cat([half, -half], 1)
         half = half if i == last else torch.cat([half, -half], 0)
@@ -147,7 +156,7 @@ def autoencoder(options: Any) -> None:
 
     test = Loader(bt.load_dataset("mnist", "test"), 1000, shuffle=False, normalise=False)
 
-    def contestant(name: str, active: int | None, epochs: int, make: Callable[[nn.Module], Any]) -> Contestant:
+    def contestant(name: str, active: list[int] | None, epochs: int, make: Callable[[nn.Module], Any]) -> Contestant:
         generator = torch.Generator().manual_seed(options.seed)
         model = bt.models.autoencoder(generator=generator)
         if active is not None:
@@ -161,11 +170,11 @@ def autoencoder(options: Any) -> None:
         contestant("dense, Adam", None, options.epochs, adam),
         contestant(
             f"Multilevel AdaBreg, {options.coarse_steps} coarse steps",
-            options.active,
+            [options.active] * 4 + [options.active_last],
             options.coarse_epochs,
             lambda model: adabreg(model, options.lam, options.lr, options.coarse_steps),
         ),
-        contestant("dense, Adam, mirrored start", 784, options.epochs, adam),
+        contestant("dense, Adam, mirrored start", [784] * 5, options.epochs, adam),
     ][: options.contestants]
     watch = Watch()
     rows = race(contestants, F.mse_loss, Corrupted(test, noise=0.2, fresh=False))
@@ -236,19 +245,24 @@ def steps(options: Any) -> None:
         levels = {}
         for share in (0.125, 0.25, 0.5, 0.75, 0.875):
             alternatives[str(share)], levels[share] = coarse_step(build, share, loss, image, y)
-        samples = timings(alternatives, rounds=options.rounds, seconds=0.05)
         flops = bt.cost.flops(dense, image[:1]).dense
-        for share, ml in levels.items():
-            times = samples[str(share)]
-            rows.append(
+        work = {share: bt.cost.flops(ml.network, image[:1]).dense / flops for share, ml in levels.items()}
+        for threads in sorted({1, options.threads}):
+            torch.set_num_threads(threads)
+            samples = timings(alternatives, rounds=options.rounds, seconds=0.05)
+            rows += [
                 {
                     "network": name,
+                    "threads": threads,
                     "active rows": share,
-                    "multiplications": bt.cost.flops(ml.network, image[:1]).dense / flops,
-                    "ms": 1e3 * sorted(times)[len(times) // 2],
-                    "dense / coarse": _harness.median(d / c for d, c in zip(samples["dense"], times, strict=True)),
+                    "multiplications": work[share],
+                    "ms": 1e3 * _harness.median(samples[str(share)]),
+                    "dense / coarse": _harness.median(
+                        d / c for d, c in zip(samples["dense"], samples[str(share)], strict=True)
+                    ),
                 }
-            )
+                for share in levels
+            ]
     _harness.record("multilevel_steps", {"main": (STEPS, rows)})
 
 
@@ -262,7 +276,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         coarse_steps=99,
         lam=0.01,
         lr=1e-3,
-        active=200,
+        active=128,
+        active_last=256,
         density=0.25,
         seed=0,
         contestants=3,

@@ -72,7 +72,7 @@ class Corrupted:
         for clean, _ in self.loader:
             images = clean if self._kernel is None else blurred(clean, self._kernel)
             if self.noise > 0:
-                images = images + self._levels[self._levels_of(self.loader._rows)]
+                images = images + self._levels.index_select(0, self._levels_of(self.loader._rows)).view_as(clean)
             yield images, clean
 
     @property
@@ -81,15 +81,15 @@ class Corrupted:
         return self.loader.epoch
 
     def _levels_of(self, rows: Tensor) -> Tensor:
-        """Which of the levels of noise every pixel of the images ``rows`` gets in the present epoch."""
+        """Which of the levels of noise every pixel of the images ``rows`` gets in the present epoch, in one row."""
         epoch = self.loader.epoch if self.fresh else 0
         if self._drawn is None or self._drawn[0] != epoch:
             shape = self.loader.dataset.images.shape
             stream = "noise" if self.fresh else "fixed noise"  # so that a test set shares none with training
             raw = bits(-(-shape.numel() // 4), stream, self.loader.seed, epoch)
-            words = raw.astype("<u8").view("<i2").astype(np.int16)  # one order of the bytes on all machines
+            words = raw.astype("<u8", copy=False).view("<i2").astype(np.int16, copy=False)  # one order of the bytes
             self._drawn = epoch, torch.from_numpy(words[: shape.numel()].reshape(shape)).to(self.device)
-        return self._drawn[1][rows].long() + STEPS // 2
+        return self._drawn[1][rows].view(-1).int() + STEPS // 2
 
     def state_dict(self) -> dict[str, object]:
         """Return plain data: the loader's state, and how images are corrupted."""
