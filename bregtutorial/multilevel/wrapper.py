@@ -18,7 +18,7 @@ from bregtutorial.multilevel.plan import Plan
 from bregtutorial.optim import AdaBreg, LinBreg
 from bregtutorial.optim._dual import DualOptimizer
 
-BREAK_EVEN = 0.6  # of the multiplications: benchmarks/multilevel.py --experiment steps
+BREAK_EVEN = 0.6  # of the multiplications: benchmarks/multilevel_steps.py
 
 
 class Multilevel(DualOptimizer):
