@@ -12,11 +12,12 @@ from collections import Counter
 import pytest
 from book_index import ROOT
 from course.__main__ import main
-from course.check import problems
+from course.check import by_heart, problems
 from course.deck import deck
 from course.editions import EDITIONS, HIDDEN, IN_WORDS, SOLUTION
 from course.editions import edition as written
 from course.exercises import read, task
+from course.hidden import OTHERWISE, hidden_tests, why_not
 from course.library import chapters
 from course.notes import minutes, misconceptions, notes
 from course.notes import questions as quiz_without_answers
@@ -147,6 +148,45 @@ def test_hidden_tests_catch_who_knows_the_visible_cases_and_who_calls_the_check(
         execute([asks, code["check"]])
 
 
+@every_chapter
+def test_every_check_has_a_hidden_test_or_a_reason(name):
+    for exercise in read(CHAPTERS[name].notebook.cells).exercises:
+        code = task(exercise)
+        if code and code.verdict:
+            assert bool(hidden_tests(exercise.label, code)) is not bool(why_not(exercise.label))
+
+
+def test_what_replaces_numbers_belongs_to_checks():
+    checked = {e.label for c in CHAPTERS.values() for e in read(c.notebook.cells).exercises if task(e)}
+    assert OTHERWISE.keys() <= checked
+
+
+# one for each way in which a check gets other numbers
+@pytest.mark.parametrize(
+    "label", ["ex-prox-1", "ex-linbreg-2", "ex-breg-2", "ex-breg-5", "ex-momentum-1", "ex-group-1"]
+)
+def test_hidden_tests_refuse_answers_that_are_learnt_by_heart(label):
+    code = of(label, "instructor")
+    check = new_code_cell(code["check"], id=f"{label}-check")
+    name = re.search(r"def (\w+)", code["answer"])[1]
+    learns, recites, forgets = (cell.source for cell in by_heart(check, name))
+    assert execute([code["answer"], learns, forgets, code["check"]]).count(": correct") == 2
+    with pytest.raises(AssertionError, match="not yet"):
+        execute([code["answer"], learns, recites])
+
+
+def test_hidden_tests_that_do_not_fit_their_check_are_named(monkeypatch):
+    notebook = small(
+        "def my_f(a):\n    ...  # your turn\n\nbt.certificates.grade('f', my_f, [])", "def f(a):\n    return a"
+    )
+    code = task(read(notebook.cells).exercises[0])
+    with pytest.raises(ValueError, match=r"ex-1: hidden\.toml must say what to replace"):
+        hidden_tests("ex-1", code)
+    monkeypatch.setitem(OTHERWISE, "ex-1", {"0.5": "0.6"})
+    with pytest.raises(ValueError, match=r"ex-1: hidden\.toml replaces '0\.5'"):
+        hidden_tests("ex-1", code)
+
+
 EXERCISE = "## Exercises\n\n:::{exercise} One\n:label: ex-1\nDo.\n:::"
 SOLVED = ":::{solution-start} ex-1\n:::", ":::{solution-end}\n:::\n\n## Take-away\n- one"
 
@@ -190,12 +230,14 @@ def test_the_check_of_the_kit_can_fail():
     good = [
         ran("student", "stub", "AssertionError", "f is not written yet", grade=True),
         ran("instructor", "check", grade=True),
+        ran("recites", "refused", "AssertionError"),
         ran("lesson", "x", grade=False),
     ]
     bad = [
         ran("student", "passes", said="correct", grade=True),
         ran("student", "breaks", "NameError", grade=True),
         ran("instructor", "fails", "AssertionError", grade=True),
+        ran("recites", "lucky"),
         ran("lesson", "stops", "ValueError", grade=False),
     ]
     found = list(problems(new_notebook(cells=good + bad)))

@@ -12,13 +12,18 @@ from torch import Tensor
 
 from bregtutorial.certificates.comparing import show
 from bregtutorial.certificates.grading import Property, Verdict, grade
-from bregtutorial.certificates.subdifferential import comparison_points, subdifferential_gap
-from bregtutorial.regularizers import L1NonNegative, Regularizer, check_shape
+from bregtutorial.certificates.subdifferential import (
+    comparison_points,
+    finite_trial_points,
+    subdifferential_gap,
+    trial_points,
+)
+from bregtutorial.regularizers import Regularizer
 
 _TOLERANCE = 1e-9  # the cases are float64 with entries of order one
 
 
-def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer) -> Verdict:
+def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer, *, seed: int = 0) -> Verdict:
     r"""Is ``function(v, t)`` the proximal operator :math:`\operatorname{argmin}_w tJ(w)+\tfrac12\|w-v\|^2`?
 
     Optimality is decided by inclusion: :math:`w` is the minimiser if and only if :math:`(v-w)/t\in\partial J(w)`.
@@ -26,6 +31,7 @@ def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer) ->
     Args:
         function: takes ``v`` and ``t >= 0``, returns a tensor of the shape of ``v``.
         reg: :math:`J`.
+        seed: of the random weights that follow the simple ones.
 
     Example:
         >>> from bregtutorial.regularizers import L1
@@ -39,7 +45,7 @@ def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer) ->
     """
 
     def not_minimal(f: Callable[[Tensor, float], Tensor]) -> str | None:
-        for v in _points(reg):
+        for v in trial_points(reg, seed):
             for t in (1.0, 0.3, 4.0):
                 w = f(v.clone(), t)
                 if subdifferential_gap(reg, (v - w) / t, w) > _TOLERANCE * (1 + v.numel()):
@@ -47,14 +53,14 @@ def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer) ->
         return None
 
     def moves_at_zero(f: Callable[[Tensor, float], Tensor]) -> str | None:
-        for v in _weights(reg):
+        for v in finite_trial_points(reg, seed):
             w = f(v.clone(), 0.0)
             if not torch.allclose(w, v, atol=_TOLERANCE):
                 return f"v = {show(v)}, t = 0: yours is {show(w)}"
         return None
 
     properties = [
-        *_of_a_map(_points(reg), lambda f, v: f(v, 1.0)),
+        *_of_a_map(trial_points(reg, seed), lambda f, v: f(v, 1.0)),
         Property(
             "the result minimises t J(w) + |w - v|^2 / 2",
             not_minimal,
@@ -67,12 +73,13 @@ def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer) ->
     return grade(f"check_prox({type(reg).__name__})", function, properties)
 
 
-def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer) -> Verdict:
+def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer, *, seed: int = 0) -> Verdict:
     r"""Is ``function(w)`` a subgradient: :math:`J(u)\ge J(w)+\langle p,u-w\rangle` for all :math:`u`?
 
     Args:
         function: takes weights, returns a tensor of their shape.
         reg: :math:`J`.
+        seed: of the random weights that follow the simple ones.
 
     Example:
         >>> from bregtutorial.regularizers import L1
@@ -86,7 +93,7 @@ def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer) ->
     """
 
     def violated(f: Callable[[Tensor], Tensor]) -> str | None:
-        for w in _weights(reg):
+        for w in finite_trial_points(reg, seed):
             p = f(w.clone())
             if subdifferential_gap(reg, p, w) > _TOLERANCE * (1 + w.numel()):
                 u = max(comparison_points(w, p), key=lambda x: float((p * (x - w)).sum() - reg.value(x)))
@@ -98,7 +105,7 @@ def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer) ->
         return None
 
     properties = [
-        *_of_a_map(_weights(reg), lambda f, w: f(w)),
+        *_of_a_map(finite_trial_points(reg, seed), lambda f, w: f(w)),
         Property(
             "J(u) >= J(w) + <p, u - w> for all u",
             violated,
@@ -108,7 +115,7 @@ def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer) ->
     return grade(f"check_subgradient({type(reg).__name__})", function, properties)
 
 
-def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regularizer) -> Verdict:
+def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regularizer, *, seed: int = 0) -> Verdict:
     r"""Is ``function(v, t)`` the nearest point to ``v`` in :math:`t\,\partial J(0)`, the dual ball of radius ``t``?
 
     Decided by the variational inequality: :math:`q` is the projection if and only if :math:`v-q` is normal to the ball
@@ -117,6 +124,7 @@ def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regulariz
     Args:
         function: takes ``v`` and ``t > 0``, returns a tensor of the shape of ``v``.
         reg: :math:`J`.
+        seed: of the random weights that follow the simple ones.
 
     Example:
         >>> from bregtutorial.regularizers import L1
@@ -130,7 +138,7 @@ def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regulariz
     """
 
     def not_nearest(f: Callable[[Tensor, float], Tensor]) -> str | None:
-        for v in _points(reg):
+        for v in trial_points(reg, seed):
             for t in (1.0, 0.3, 4.0):
                 q = f(v.clone(), t)
                 if subdifferential_gap(reg, q / t, v - q) > _TOLERANCE * (1 + v.numel()):
@@ -142,7 +150,7 @@ def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regulariz
         return None
 
     properties = [
-        *_of_a_map(_points(reg), lambda f, v: f(v, 1.0)),
+        *_of_a_map(trial_points(reg, seed), lambda f, v: f(v, 1.0)),
         Property(
             "the result is the point of the ball nearest to v",
             not_nearest,
@@ -191,25 +199,3 @@ def _better(reg: Regularizer, v: Tensor, t: float, w: Tensor) -> str:
         f"v = {show(v)}, t = {t:g}: yours is {show(w)} with objective {objective(w):.6g}, but {show(best)} has "
         f"{objective(best):.6g}"
     )
-
-
-def _points(reg: Regularizer) -> list[Tensor]:
-    """Weights to try, simplest first, in a shape on which the regularizer is defined."""
-    generator = torch.Generator().manual_seed(0)
-    shapes: list[tuple[int, ...]] = [(1, 1), (2, 2), (3, 4), (2, 3, 1, 2), (2, 3, 2, 2)]
-    points = [torch.full(shapes[0], 0.5), torch.tensor([[3.0, 0.5], [-0.25, 0.0]]), torch.zeros(2, 2)]
-    points += [2 * torch.randn(shape, generator=generator) for shape in shapes[2:]]
-    return [v.double() for v in points if _defined(reg, v)]
-
-
-def _weights(reg: Regularizer) -> list[Tensor]:
-    """The points at which the regularizer is finite."""
-    return [v.abs() for v in _points(reg)] if isinstance(reg, L1NonNegative) else _points(reg)
-
-
-def _defined(reg: Regularizer, v: Tensor) -> bool:
-    try:
-        check_shape(reg, v)
-    except ValueError:
-        return False
-    return True

@@ -21,7 +21,7 @@ Step = Callable[..., tuple[Tensor, Tensor]]
 _TOLERANCE = 1e-9
 
 
-def check_step(function: Step, reg: Regularizer | None = None) -> Verdict:
+def check_step(function: Step, reg: Regularizer | None = None, *, seed: int = 0) -> Verdict:
     r"""Is ``function(w, v, g, lr, lam, delta)`` a step of LinBreg, returned as the pair ``(w, v)``?
 
     The dual must move by exactly :math:`-\tau g`, and the weights must be the ones that belong to it, which is the
@@ -30,6 +30,7 @@ def check_step(function: Step, reg: Regularizer | None = None) -> Verdict:
     Args:
         function: one step, on a weight of any shape that the regularizer has.
         reg: :math:`J`, default ``L1()``.
+        seed: of the random weights that follow the simple ones.
 
     Example:
         >>> def step(w, v, g, lr, lam, delta):
@@ -46,14 +47,14 @@ def check_step(function: Step, reg: Regularizer | None = None) -> Verdict:
     penalty = reg or L1()
 
     def dual_off(f: Step) -> str | None:
-        for w, v, g, lr, lam, delta in _cases(penalty):
+        for w, v, g, lr, lam, delta in _cases(penalty, seed):
             _, v_new = f(*copy((w, v, g)), lr, lam, delta)
             if not close(v_new, v - lr * g, _TOLERANCE):
                 return f"v = {show(v)}, g = {show(g)}, lr = {lr:g}: yours is v = {show(v_new)}"
         return None
 
     def weights_off(f: Step) -> str | None:
-        for w, v, g, lr, lam, delta in _cases(penalty):
+        for w, v, g, lr, lam, delta in _cases(penalty, seed):
             w_new, v_new = f(*copy((w, v, g)), lr, lam, delta)
             gap = subdifferential_gap(penalty, (v_new - w_new / delta) / lam, w_new)
             if gap > _TOLERANCE * (1 + w.numel()):
@@ -121,9 +122,9 @@ def check_duals(optimizer: DualOptimizer) -> Verdict:
     return grade("check_duals", lambda: None, [Property(text, edited, hint)])
 
 
-def _cases(reg: Regularizer) -> list[tuple[Tensor, Tensor, Tensor, float, float, float]]:
+def _cases(reg: Regularizer, seed: int) -> list[tuple[Tensor, Tensor, Tensor, float, float, float]]:
     """Two weights and simple numbers first, so that a mistake shows in as few of them as possible."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     small, shape = ((1, 1, 1, 2), (3, 2, 2, 2)) if getattr(reg, "groups", "") == "kernels" else ((1, 2), (3, 2))
     pairs = [torch.tensor([[2.0, -0.5], [1.0, 4.0]], dtype=torch.float64).view(2, *small)] * 2
     pairs += [2 * torch.randn(2, *shape, generator=generator, dtype=torch.float64) for _ in range(3)]

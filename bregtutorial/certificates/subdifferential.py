@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bregtutorial.groups import group_norms, group_size
-from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, Regularizer, SparseGroupL2, Zero
+from bregtutorial.regularizers import L1, GroupL2, L1NonNegative, Nuclear, Regularizer, SparseGroupL2, Zero, check_shape
 
 
 def subdifferential_gap(reg: Regularizer, p: Tensor, w: Tensor) -> float:
@@ -49,6 +49,28 @@ def comparison_points(w: Tensor, p: Tensor) -> list[Tensor]:
     axes = torch.eye(w.numel(), dtype=w.dtype)[:64].reshape(-1, *w.shape)
     noise = torch.randn(16, *w.shape, generator=generator, dtype=w.dtype)
     return [torch.zeros_like(w), 2 * w, w + p, w - p, *(w + axes), *(w - axes), *(w + noise)]
+
+
+def trial_points(reg: Regularizer, seed: int = 0) -> list[Tensor]:
+    """Weights to try, simplest first, in a shape on which the regularizer is defined."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes: list[tuple[int, ...]] = [(1, 1), (2, 2), (3, 4), (2, 3, 1, 2), (2, 3, 2, 2)]
+    found = [torch.full(shapes[0], 0.5), torch.tensor([[3.0, 0.5], [-0.25, 0.0]]), torch.zeros(2, 2)]
+    found += [2 * torch.randn(shape, generator=generator) for shape in shapes[2:]]
+    return [v.double() for v in found if _defined(reg, v)]
+
+
+def finite_trial_points(reg: Regularizer, seed: int = 0) -> list[Tensor]:
+    """The points at which the regularizer is finite."""
+    return [v.abs() for v in trial_points(reg, seed)] if isinstance(reg, L1NonNegative) else trial_points(reg, seed)
+
+
+def _defined(reg: Regularizer, v: Tensor) -> bool:
+    try:
+        check_shape(reg, v)
+    except ValueError:
+        return False
+    return True
 
 
 def _outside_dual_ball(reg: Regularizer, p: Tensor) -> Tensor | None:

@@ -7,6 +7,7 @@ make course-check         runs the notebooks with solutions from top to bottom
     blocks     splits MyST text at its directives
     exercises  an exercise of a chapter: statement, stub, check, solution
     editions   the notebooks: student, solution, instructor
+    hidden     the tests that only the instructor edition has
     notes      a page for the instructor beside each notebook
     slides     the marked cells of a chapter as slides; deck makes one HTML file of them
     syllabus   minutes of the chapters, as a directive for book/instructors

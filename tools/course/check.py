@@ -1,9 +1,10 @@
-"""Runs what the kit hands out: stubs must fail as they say, solutions must pass, hidden tests too.
+"""Runs what the kit hands out: stubs fail as they say, solutions pass, hidden tests refuse answers learnt by heart.
 
     make course-check                     every chapter; some minutes each, for the solutions train networks
     make course-check ARGS='linbreg'      one of them
 
 One kernel runs a chapter's lesson, then the exercises of the student edition, then those of the instructor edition.
+After each of these it notes what the solution returns in the visible check, and returns the same in the hidden one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,23 @@ from book_index import ROOT
 from execute import disarm_output_widgets
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
-from course.editions import edition
+from course.editions import HIDDEN, edition
+from course.exercises import read, task
 from course.library import Chapter, chapters
 
 CELL_TIMEOUT = 1200
+LEARNS = """_solved, _answers = {name}, []
+def {name}(*arguments):
+    _answers.append(_solved(*arguments))
+    return _answers[-1]
+{visible}"""
+RECITES = """import itertools as _itertools
+_again = _itertools.cycle(_answers)
+{name} = lambda *arguments: next(_again)
+{hidden}"""
+FORGETS = "{name} = _solved"
 
 
 def together(chapter: Chapter) -> NotebookNode:
@@ -28,11 +41,22 @@ def together(chapter: Chapter) -> NotebookNode:
     notebook = edition("student", chapter)
     for cell in notebook.cells:
         cell.metadata["course"] = "student" if "nbgrader" in cell.metadata else "lesson"
+    answers = {f"{e.label}-check": code.name for e in read(chapter.notebook.cells).exercises if (code := task(e))}
     for cell in edition("instructor", chapter).cells:
         if "nbgrader" in cell.metadata:
-            cell.metadata["course"], cell["id"] = "instructor", f"i-{cell.id}"[:64]
             notebook.cells.append(cell)
+            if HIDDEN[0] in cell.source:
+                notebook.cells += by_heart(cell, answers[cell.metadata.nbgrader.grade_id])
+            cell.metadata["course"], cell["id"] = "instructor", f"i-{cell.id}"[:64]
     return notebook
+
+
+def by_heart(check: NotebookNode, name: str) -> Iterator[NotebookNode]:
+    """Cells that put in the place of an answer what it returned in the visible check; the second must fail."""
+    visible, _, hidden = check.source.partition(HIDDEN[0])
+    for kind, source in {"learns": LEARNS, "recites": RECITES, "forgets": FORGETS}.items():
+        filled = source.format(name=name, visible=visible, hidden=hidden)
+        yield new_code_cell(filled, id=f"{kind}-{check.id}"[:64], metadata={"course": kind})
 
 
 def problems(notebook: NotebookNode) -> Iterator[str]:
@@ -46,6 +70,9 @@ def problems(notebook: NotebookNode) -> Iterator[str]:
             if [error.ename for error in errors] != ["AssertionError"] or "is not written yet" not in said:
                 found = errors[0].ename if errors else "no error"
                 yield f"{cell.id}: a stub must fail its check because it is not written, but there was {found}: {said}"
+        elif cell.metadata.course == "recites":
+            if [error.ename for error in errors] != ["AssertionError"]:
+                yield f"{cell.id}: the hidden test lets answers pass that know the visible cases only"
         elif errors and "raises-exception" not in cell.metadata.get("tags", []):
             yield f"{cell.id} ({cell.metadata.course}): {errors[0].ename}: {errors[0].evalue}"
 

@@ -7,7 +7,6 @@ nbgrader's metadata (schema 3); the instructor edition is what nbgrader calls th
 
 from __future__ import annotations
 
-import ast
 import textwrap
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course.exercises import Exercise, Section, Task, read, task
+from course.hidden import hidden_tests
 from course.library import Chapter
 
 EDITIONS = ("student", "solution", "instructor")
@@ -23,8 +23,6 @@ SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 IN_WORDS = "YOUR ANSWER HERE"  # nbgrader's own words
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
-# the arguments of these cases belong together, so that other numbers make nonsense of them
-FIXED = {"ex-convergence-1", "ex-convergence-5"}
 HOW = (
     "*{part}. [Read this chapter online]({url}). The exercises stand at the end. Write where it says "
     "`YOUR CODE HERE` or `YOUR ANSWER HERE` and run the cell below: it says which property fails, and where.*"
@@ -91,7 +89,7 @@ def _code(exercise: Exercise, code: Task, kind: str) -> Iterator[NotebookNode]:
     else:
         yield from _given(exercise, code.check[:-1], "helper")
         lines = [*(part + "\n\n" for part in code.check[-1:]), _check(code)]
-        if kind == "instructor" and (hidden := hidden_tests(exercise, code)):
+        if kind == "instructor" and (hidden := hidden_tests(exercise.label, code)):
             lines.append("\n" + "\n".join([HIDDEN[0], hidden, HIDDEN[1]]))
         yield _cell(exercise, "check", "".join(lines), grade=True, locked=True, points=points(exercise, code=True))
     if code.more:
@@ -110,22 +108,6 @@ def _answer(exercise: Exercise, code: Task, kind: str) -> str:
 def _check(code: Task) -> str:
     """The learner reads the verdict, nbgrader the assertion."""
     return f'verdict = {code.verdict}\nprint(verdict)\nassert verdict, "not yet: the verdict says why"'
-
-
-def hidden_tests(exercise: Exercise, code: Task) -> str:
-    """The same comparison at other numbers, and that the answer is not a call of what it is compared with."""
-    call = ast.parse(code.verdict, mode="eval").body
-    if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("check_equal"):
-        return ""
-    tests = []
-    expected, cases = call.args[2], call.args[3]
-    if isinstance(expected, ast.Name):
-        used = f'"{expected.id}" not in {code.name}.__code__.co_names'
-        tests.append(f'assert {used}, "the answer calls the function that it is compared with"')
-    if exercise.label not in FIXED:
-        call.args[3] = ast.parse(f"bt.certificates.vary({ast.unparse(cases)})", mode="eval").body
-        tests += [f"verdict = {ast.unparse(call)}", "assert verdict, verdict"]
-    return "\n".join(tests)
 
 
 def _given(exercise: Exercise, sources: list[str], name: str = "given") -> Iterator[NotebookNode]:

@@ -10,6 +10,7 @@ from book_index import ROOT
 from course.blocks import parse
 from course.editions import points
 from course.exercises import Exercise, read, task
+from course.hidden import why_not
 from course.library import Chapter
 
 PAGES = ROOT / "book" / "instructors"
@@ -76,13 +77,16 @@ def _rows(rows: list[tuple[str, int]]) -> str:
 
 
 def _points(exercises: list[Exercise], chapter: Chapter) -> str:
-    lines = ["| exercise | code | words | checked by |", "|---|---:|---:|---|"]
+    lines = ["| exercise | code | words | checked by | hidden test |", "|---|---:|---:|---|---|"]
     for exercise in exercises:
         code = task(exercise)
         machine = points(exercise, code=True) if code else 0
         words = points(exercise, code=False) + (0 if code else points(exercise, code=True)) if exercise.words else 0
-        how = re.sub(r"\(.*", "", code.verdict, flags=re.DOTALL) if code and code.verdict else "you"
-        lines.append(f"| {chapter.plain(exercise.title)} | {machine} | {words} | `{how}` |".replace("`you`", "you"))
+        how, hidden = "you", ""
+        if code and code.verdict:
+            how = "`" + re.sub(r"\(.*", "", code.verdict, flags=re.DOTALL) + "`"
+            hidden = why_not(exercise.label) or "other numbers"
+        lines.append(f"| {chapter.plain(exercise.title)} | {machine} | {words} | {how} | {hidden} |")
     return "\n".join(lines)
 
 
