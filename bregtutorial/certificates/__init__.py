@@ -1,6 +1,6 @@
 """The theory as checks: distances and inequalities to evaluate, and verdicts on functions that a reader has written.
 
-A verdict names the mathematical property that failed and shows a counterexample:
+A verdict names the mathematical property that failed, shows a counterexample and says where more help is:
 
     >>> import bregtutorial as bt
     >>> def my_prox(v, t):
@@ -10,6 +10,7 @@ A verdict names the mathematical property that failed and shows a counterexample
       property:       the result minimises t J(w) + |w - v|^2 / 2
       counterexample: v = [[0.5]], t = 1: yours is [[-0.5]] with objective 1, but [[0]] has 0.125
       think of:       what happens to an entry that is not larger than t? It cannot change its sign on the way to 0.
+      next hint:      "Hint 1: a nudge" at the exercise, then those below it; or the chapter "Proximal operators"
 
 Everything here is written from the definitions and shares no formula with the proximal operators that it judges.
 

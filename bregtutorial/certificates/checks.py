@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bregtutorial.certificates.comparing import show
-from bregtutorial.certificates.grading import Property, Verdict, grade
+from bregtutorial.certificates.grading import NEXT_HINT, Property, Verdict, grade
+from bregtutorial.certificates.showing import show
 from bregtutorial.certificates.subdifferential import (
     comparison_points,
     finite_trial_points,
@@ -21,6 +21,8 @@ from bregtutorial.certificates.subdifferential import (
 from bregtutorial.regularizers import Regularizer
 
 _TOLERANCE = 1e-9  # the cases are float64 with entries of order one
+_PROXIMAL = f'{NEXT_HINT}; or the chapter "Proximal operators"'
+_SUBGRADIENTS = f'{NEXT_HINT}; or the chapter "Subgradients, Bregman distances and the elastic net"'
 
 
 def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer, *, seed: int = 0) -> Verdict:
@@ -70,7 +72,7 @@ def check_prox(function: Callable[[Tensor, float], Tensor], reg: Regularizer, *,
         ),
         Property("for t = 0 nothing moves", moves_at_zero, "0 / 0 is NaN: guard the division where a group is zero."),
     ]
-    return grade(f"check_prox({type(reg).__name__})", function, properties)
+    return grade(f"check_prox({type(reg).__name__})", function, properties, next_hint=_PROXIMAL)
 
 
 def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer, *, seed: int = 0) -> Verdict:
@@ -112,7 +114,7 @@ def check_subgradient(function: Callable[[Tensor], Tensor], reg: Regularizer, *,
             "where J is smooth, p is its gradient; where w is zero, p may be anything in the dual ball, for example 0.",
         ),
     ]
-    return grade(f"check_subgradient({type(reg).__name__})", function, properties)
+    return grade(f"check_subgradient({type(reg).__name__})", function, properties, next_hint=_SUBGRADIENTS)
 
 
 def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regularizer, *, seed: int = 0) -> Verdict:
@@ -157,7 +159,7 @@ def check_projection(function: Callable[[Tensor, float], Tensor], reg: Regulariz
             "a point inside the ball is its own projection; one outside lands on the boundary.",
         ),
     ]
-    return grade(f"check_projection({type(reg).__name__})", function, properties)
+    return grade(f"check_projection({type(reg).__name__})", function, properties, next_hint=_PROXIMAL)
 
 
 def _of_a_map(

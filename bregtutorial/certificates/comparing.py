@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from bregtutorial.certificates.grading import Property, Verdict, grade
+from bregtutorial.certificates.showing import SHOWN, show
 
 _FACTOR = 0.9  # keeps signs, and what is smaller than one
-_SHOWN = 12  # entries of a tensor that fit in a line
 
 
 def check_equal(
@@ -52,7 +52,7 @@ def check_equal(
         for case in cases:
             wanted, got = expected(*copy(case)), f(*copy(case))
             if not close(got, wanted, tolerance):
-                return f"for ({', '.join(map(show, case))}) {_difference(got, wanted, tolerance)}"
+                return f"for {show(case)} {_difference(got, wanted, tolerance)}"
         return None
 
     return grade(what, function, [Property("it agrees with the definition in every case", differs, hint)])
@@ -86,7 +86,7 @@ def _vary(value: Any) -> Any:
 
 def _difference(got: Any, wanted: Any, tolerance: float) -> str:
     """The two values; of two large tensors the first entry that differs."""
-    if isinstance(wanted, Tensor) and wanted.numel() > _SHOWN:
+    if isinstance(wanted, Tensor) and wanted.numel() > SHOWN:
         other = torch.as_tensor(got)
         if other.shape != wanted.shape:
             return f"the shape is {tuple(wanted.shape)}, yours is {tuple(other.shape)}"
@@ -114,14 +114,3 @@ def close(got: Any, wanted: Any, tolerance: float) -> bool:
 def copy(case: Iterable[Any]) -> tuple[Any, ...]:
     """Arguments that a function may overwrite without harm to the next comparison."""
     return tuple(x.clone() if isinstance(x, Tensor) else x for x in case)
-
-
-def show(value: Any) -> str:
-    """A value on one short line."""
-    if isinstance(value, Tensor):
-        if value.numel() > _SHOWN:
-            return f"a tensor of shape {tuple(value.shape)}"
-        return "[" + ", ".join(map(show, value)) + "]" if value.ndim else f"{value.item():.4g}"
-    if isinstance(value, tuple | list):
-        return "(" + ", ".join(map(show, value)) + ")"
-    return f"{value:.4g}" if isinstance(value, float) else repr(value)

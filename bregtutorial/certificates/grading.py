@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from bregtutorial.certificates.showing import show
+
+NEXT_HINT = '"Hint 1: a nudge" at the exercise, then those below it'
+
 
 @dataclass(frozen=True)
 class Property:
@@ -31,12 +35,16 @@ class Property:
 class Verdict:
     """The outcome of a check; true if every property held.
 
+    Printed, it gives help by levels: what fails, where it fails, what to think of, and where the next hint is. An
+    exercise of the book has two or three more, which fold out above its code, from a nudge to the code.
+
     Attributes:
         what: the check.
         properties: the properties that held, in the order of checking.
         failed: the property that did not, or ``""``.
         counterexample: a case that shows it.
         hint: where to look.
+        next_hint: where more help is, or ``""`` if the hint says all.
 
     Book: Foundations, "Proximal operators".
     """
@@ -46,6 +54,7 @@ class Verdict:
     failed: str = ""
     counterexample: str = ""
     hint: str = ""
+    next_hint: str = ""
 
     def __bool__(self) -> bool:
         return not self.failed
@@ -53,23 +62,26 @@ class Verdict:
     def __repr__(self) -> str:
         if self:
             return f"{self.what}: correct\n" + "\n".join(f"  holds: {text}" for text in self.properties)
-        return (
-            f"{self.what}: not yet\n  property:       {self.failed}\n  counterexample: {self.counterexample}\n"
-            f"  think of:       {self.hint}"
-        )
+        lines = {"property:": self.failed, "counterexample:": self.counterexample, "think of:": self.hint}
+        if self.next_hint:
+            lines["next hint:"] = self.next_hint
+        return f"{self.what}: not yet\n" + "\n".join(f"  {label:15} {text}" for label, text in lines.items())
 
 
 class _NoAnswerError(Exception):
     """The reader's function has not been written yet, or forgets to return."""
 
 
-def grade(what: str, function: Callable[..., Any], properties: Iterable[Property]) -> Verdict:
+def grade(
+    what: str, function: Callable[..., Any], properties: Iterable[Property], *, next_hint: str = NEXT_HINT
+) -> Verdict:
     """Check the properties in order; the verdict shows the first that fails. Nothing raises: an error is a verdict too.
 
     Args:
         what: name of the check, the verdict's first words.
         function: the reader's function.
         properties: what it must satisfy, simplest first.
+        next_hint: where more help is than the hint of the property; a function that is not written yet needs none.
 
     Example:
         >>> def wrong_at_zero(f):
@@ -79,12 +91,16 @@ def grade(what: str, function: Callable[..., Any], properties: Iterable[Property
           property:       f(0) = 0
           counterexample: f(0) = 1
           think of:       an odd function passes the origin.
+          next hint:      "Hint 1: a nudge" at the exercise, then those below it
 
     Book: Foundations, "Proximal operators".
     """
     held: list[str] = []
+    case = ""
 
     def answer(*arguments: Any) -> Any:
+        nonlocal case
+        case = f"for {show(arguments)} " if arguments else ""  # before the function can overwrite them
         got = function(*arguments)
         if got is None or got is Ellipsis:
             raise _NoAnswerError
@@ -98,9 +114,9 @@ def grade(what: str, function: Callable[..., Any], properties: Iterable[Property
         except NotImplementedError as error:
             return _unwritten(what, held, str(error) or "it is not written yet")
         except Exception as error:  # whatever a reader's function does wrong belongs into the verdict
-            found = f"{type(error).__name__}: {error}"
+            found = f"{case}{type(error).__name__}: {error}"
         if found is not None:
-            return Verdict(what, tuple(held), item.text, found, item.hint)
+            return Verdict(what, tuple(held), item.text, found, item.hint, next_hint)
         held.append(item.text)
     return Verdict(what, tuple(held))
 

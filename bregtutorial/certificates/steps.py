@@ -10,8 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bregtutorial.certificates.comparing import close, copy, show
-from bregtutorial.certificates.grading import Property, Verdict, grade
+from bregtutorial.certificates.comparing import close, copy
+from bregtutorial.certificates.grading import NEXT_HINT, Property, Verdict, grade
+from bregtutorial.certificates.showing import show
 from bregtutorial.certificates.subdifferential import subdifferential_gap
 from bregtutorial.optim._base import named
 from bregtutorial.optim._dual import DualOptimizer
@@ -71,7 +72,8 @@ def check_step(function: Step, reg: Regularizer | None = None, *, seed: int = 0)
             "is the new v in the prox, and does delta scale both the argument and the threshold?",
         ),
     ]
-    return grade(f"check_step({type(penalty).__name__})", function, properties)
+    next_hint = f'{NEXT_HINT}; or the chapter "LinBreg, step by step"'
+    return grade(f"check_step({type(penalty).__name__})", function, properties, next_hint=next_hint)
 
 
 def check_duals(optimizer: DualOptimizer) -> Verdict:
@@ -119,7 +121,7 @@ def check_duals(optimizer: DualOptimizer) -> Verdict:
 
     text = "every weight is the prox of its dual"
     hint = "the weights were changed by hand: optimizer.reset_dual() takes them over."
-    return grade("check_duals", lambda: None, [Property(text, edited, hint)])
+    return grade("check_duals", lambda: None, [Property(text, edited, hint)], next_hint="")
 
 
 def _cases(reg: Regularizer, seed: int) -> list[tuple[Tensor, Tensor, Tensor, float, float, float]]:

@@ -24,8 +24,8 @@ HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 IN_WORDS = "YOUR ANSWER HERE"  # nbgrader's own words
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 HOW = (
-    "*{part}. [Read this chapter online]({url}). The exercises stand at the end. Write where it says "
-    "`YOUR CODE HERE` or `YOUR ANSWER HERE` and run the cell below: it says which property fails, and where.*"
+    "*{part}. [Read this chapter online]({url}). The exercises stand at the end. Write where it says `YOUR CODE HERE` "
+    "or `YOUR ANSWER HERE` and run the cell below: it says which property fails, where, and where the next hint is.*"
 )
 
 
