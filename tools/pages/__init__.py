@@ -56,10 +56,16 @@ def set_macros(app: Sphinx, config: Config) -> None:
     config.mathjax3_config["tex"] = {"macros": symbols.macros()}
 
 
+def set_search(app: Sphinx, config: Config) -> None:
+    """Gives the search its order; Sphinx would look for the file where the build was started."""
+    config.html_search_scorer = str(website.ROOT / "tools" / "search.js")
+
+
 def setup(app: Sphinx) -> None:
     """Registers the directive and the hooks."""
     app.add_directive("generated", Generated)
     app.connect("config-inited", set_macros)
+    app.connect("config-inited", set_search)
     app.connect("autodoc-process-docstring", package_links.link_chapters, priority=400)  # before napoleon
     app.connect("doctree-read", package_links.add_package_section, priority=400)  # before the contents are collected
     app.connect("html-page-context", website.describe, priority=400)  # before sphinxext-opengraph
