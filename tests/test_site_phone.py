@@ -51,7 +51,7 @@ def test_what_scrolls_fades_until_its_end_is_reached(visit, base):
         box = found.page.locator(f".bd-article {kind}.bt-more:visible").first.element_handle()
         assert "gradient" in box.evaluate("e => getComputedStyle(e).maskImage")
         box.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
-        box.wait_for_selector("xpath=self::*[not(contains(@class, 'bt-more'))]")
+        found.page.wait_for_function("e => !e.classList.contains('bt-more')", arg=box)
         assert box.evaluate("e => getComputedStyle(e).maskImage") == "none"
 
 
