@@ -122,7 +122,9 @@ def by_part(options: Any) -> list[_harness.Row]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = _harness.options(__doc__, argv)
-    _harness.record("multilevel_steps", {"main": (STEPS, by_size(options)), "parts": (PARTS, by_part(options))})
+    tables = {"main": (STEPS, by_size(options)), "parts": (PARTS, by_part(options))}
+    torch.set_num_threads(options.threads)
+    _harness.record("multilevel_steps", tables)
 
 
 if __name__ == "__main__":
