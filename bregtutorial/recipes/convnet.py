@@ -17,12 +17,12 @@ from bregtutorial.regularizers import L1, GroupL2
 DENSITY = 0.04  # near that of the paper's rows, and the same for all
 TRIALS = "MNIST, 5,000 images held out, full width. "
 STEERED = TRIALS + (
-    "Of two step sizes, {rates}, and two starts, 1 % of the weights or 30 % that fall to 4 % along a ramp, the one with "
-    "more held-out images right after two epochs."
+    "Of two step sizes, {rates}, and two starts, 1 % of the weights or 30 % that fall to 4 % along a ramp, the one "
+    "with more held-out images right after two epochs."
 )
 PRICED = TRIALS + (
-    "Of three strengths the one that should come nearest to a density of 4 % in five epochs; step size of two, {rates}, "
-    "on the quick tier's network."
+    "Of three strengths the one that should come nearest to a density of 4 % in five epochs; step size of two, "
+    "{rates}, on the quick tier's network."
 )
 UNTUNED = "The usual step size. Nothing was tuned."
 GROUPED = "As the same row of convnet-l1, which was tuned there; nothing was tuned for kernels."
