@@ -22,10 +22,10 @@ STEERED = TRIALS + (
 )
 PRICED = TRIALS + (
     "Of three strengths the one that should come nearest to a density of 4 % in five epochs; step size of two, "
-    "{rates}, on the quick tier's network."
+    "{rates}, on the quick tier's network. A threshold, where there is one, was not tuned."
 )
 UNTUNED = "The usual step size. Nothing was tuned."
-GROUPED = "As the same row of convnet-l1, which was tuned there; nothing was tuned for kernels."
+GROUPED = "As the same row of convnet-l1, which was tuned there; trials with kernels gave no reason to change it."
 
 
 def _recipe(experiment: str, variant: str, how: str, **settings: Any) -> Recipe:
