@@ -114,7 +114,7 @@ lint: $(VENV)/.stamp
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.stamp
-	$(PYTEST) tests --ignore=tests/test_site.py $(ARGS)
+	$(PYTEST) tests --ignore-glob="tests/test_site*" $(ARGS)
 	$(PYTEST) --doctest-modules bregtutorial $(ARGS)
 
 notebooks-test: export BREGTUTORIAL_TIER = quick
@@ -122,7 +122,7 @@ notebooks-test: $(VENV)/.stamp
 	$(PYTEST) --nbval-lax --nbval-current-env book $(ARGS)
 
 site: _build/.stamp-book
-	$(PYTEST) --dist=load tests/test_site.py $(ARGS)
+	$(PYTEST) --dist=load tests/test_site*.py $(ARGS)
 
 _build/.stamp-integrations: $(VENV)/.stamp
 	@mkdir -p _build
@@ -163,7 +163,7 @@ mutants: $(VENV)/.stamp
 # The processes that tests start are counted, too, also those that end at once.
 coverage: $(VENV)/.stamp
 	@rm -rf _build/coverage && mkdir -p _build/coverage
-	-PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet tests --ignore=tests/test_site.py $(ARGS)
+	-PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet tests --ignore-glob="tests/test_site*" $(ARGS)
 	@$(PY) -m coverage combine --quiet && $(PY) -m coverage json --quiet -o _build/coverage/coverage.json
 	@$(PY) -m coverage report --skip-covered --show-missing --sort=cover
 
