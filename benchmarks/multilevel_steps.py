@@ -3,8 +3,9 @@
 python benchmarks/multilevel_steps.py --threads 2
 """
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import _harness
@@ -32,7 +33,7 @@ def step_of(model: nn.Module, optimizer: Any, loss: Loss, x: Tensor, y: Tensor) 
 
 
 def coarse_step(
-    build: Callable[[], Any], active: Sequence[float], loss: Loss, x: Tensor, y: Tensor
+    build: Callable[[], Any], active: Iterable[float], loss: Loss, x: Tensor, y: Tensor
 ) -> tuple[Any, bt.Multilevel]:
     """A step that stays on the coarse level, with these shares of the hidden layers' rows active."""
     model = build()
@@ -59,7 +60,7 @@ def by_size(options: Any) -> list[_harness.Row]:
         alternatives = {"dense": step_of(dense, adam, loss, image, y)}
         levels = {}
         for share in (0.125, 0.25, 0.5, 0.75, 0.875):
-            alternatives[str(share)], levels[share] = coarse_step(build, [share] * 9, loss, image, y)
+            alternatives[str(share)], levels[share] = coarse_step(build, itertools.repeat(share), loss, image, y)
         flops = bt.cost.flops(dense, image[:1]).dense
         work = {share: bt.cost.flops(ml.network, image[:1]).dense / flops for share, ml in levels.items()}
         for threads in sorted({1, options.threads}):
