@@ -8,6 +8,7 @@ Book: Frontiers, "Scaling out".
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -65,11 +66,11 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         kept = f"; {path} is as it was" if path.exists() else ""
         raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror}{kept}", str(path)) from error
+    _sync_folder(path.parent)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -110,11 +111,12 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the new name itself on the disk; Windows cannot, and does not need it."""
+    """Put the new name itself on the disk, where that is possible; the file is there already."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with contextlib.suppress(OSError):  # there are file systems that cannot
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
@@ -103,3 +103,17 @@ def partition(module: Weighted, groups: str) -> str:
             f"{tuple(module.weight.shape)}, where dim 1 counts channels within each group: use 'kernels'"
         )
     return name
+
+
+def whole(x: Tensor) -> Tensor:
+    """A tensor that is sharded over processes, put together; any other as it is.
+
+    Example:
+        >>> import torch
+        >>> whole(torch.ones(2))
+        tensor([1., 1.])
+
+    Book: Frontiers, "Scaling out".
+    """
+    full: Tensor = x.full_tensor() if hasattr(x, "full_tensor") else x
+    return full

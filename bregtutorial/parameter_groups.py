@@ -34,7 +34,8 @@ def parameter_groups(
 
     ``conv`` and ``linear`` get ``reg`` and ``lam``, the others ``Zero()`` and 0. The groups hold named parameters, so
     that reports and errors can name layers. Weights that no Linear or Conv layer owns are ``other``: those of
-    embeddings, recurrent layers and attention, and all that a parametrization like ``weight_norm`` makes a weight of.
+    embeddings, recurrent layers and the input projections of attention, and all that a parametrization like
+    ``weight_norm`` makes a weight of.
 
     Args:
         model: any module. Frozen parameters (``requires_grad=False``) are grouped too: thaw them whenever you like.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from bregtutorial.layers import Weighted, weighted_layers
+from bregtutorial.layers import Weighted, weighted_layers, whole
 from bregtutorial.tables import format_table
 
 
@@ -143,7 +143,7 @@ def sparsity_report(model: nn.Module) -> SparsityReport:
 
 def _active_counts(layer: Weighted) -> Tensor:
     """Non-zero weights, active outputs, inputs and kernels."""
-    w, g = layer.weight, _conv_groups(layer)
+    w, g = whole(layer.weight), _conv_groups(layer)
     kernels = (w != 0).flatten(2).any(2) if w.ndim > 2 else w != 0
     blocks = kernels.reshape(g, w.shape[0] // g, w.shape[1])  # dim 1 of the weight counts within a block
     along_0, along_1 = kernels.any(1).sum(), blocks.any(1).sum()

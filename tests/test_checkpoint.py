@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import random
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,18 @@ def test_the_bytes_are_on_the_disk_before_the_name_is(path: Path, monkeypatch: p
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"cannot write the checkpoint: No such file .*none/run\.pt"):
         checkpoint.save(tmp_path / "none" / "run.pt", STATE)
+
+
+def test_where_a_folder_cannot_be_put_on_the_disk_the_file_still_counts(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def refuse_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    checkpoint.save(path, {"new": 1})
+    assert checkpoint.load(path) == {"new": 1}

@@ -300,6 +300,16 @@ def test_saving_and_loading(tmp_path: Path) -> None:
     assert error(small, loaded, (3, 32, 32)) == 0
 
 
+def test_a_flipped_bit_in_a_saved_network_is_noticed(tmp_path: Path) -> None:
+    path, small = tmp_path / "small.pt", bt.models.mlp((9, 4, 3))
+    bt.compact.save(path, small)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(small[1].weight.detach().numpy().tobytes())] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(bt.checkpoint.DamagedCheckpointError, match=r"the checksum of .* does not agree"):
+        bt.compact.load(path, bt.models.mlp((9, 8, 3)))
+
+
 def test_rebuild_names_what_it_does_not_know() -> None:
     with pytest.raises(
         ValueError, match=r"widths names '11', which is no layer or norm layer of Sequential; did you mean '1'\?"

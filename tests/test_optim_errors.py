@@ -91,6 +91,7 @@ def test_the_ends_of_the_ranges_are_allowed(cls: Any, key: str, value: Any) -> N
         (lambda cls: cls([{"params": [weight()], "Reg": L1()}]), ValueError, r"no setting 'Reg'; did you mean 'reg'\?"),
         (lambda cls: cls([{"params": [weight()], "xyzzy": 1}]), ValueError, "no setting 'xyzzy', only lr, .*reg, lam"),
         (lambda cls: cls([weight()], lr=torch.ones(2)), ValueError, r"lr must be a number or a .* got shape \(2,\)"),
+        (lambda cls: cls([weight()], lam=torch.ones(1)), ValueError, r"lam must be .* 0-dim .* shape \(1,\)"),
         (lambda cls: cls([weight()], reg=L1), TypeError, r"reg must be a regularizer such as L1\(\) .* got <class"),
         (lambda cls: cls([weight()], reg="l1"), TypeError, r"reg must be a regularizer such as L1\(\) .* got 'l1'"),
         (lambda cls: cls([weight()], reg=None), TypeError, r"reg must be a regularizer such as L1\(\) .* got None"),

@@ -86,7 +86,9 @@ def _sharded(rank: int, folder: str, make: str) -> None:
     opt = MAKE[make](net)
     for k in range(STEPS):
         step(net, opt, k, slice(8 * rank, 8 * (rank + 1)))
+    counted = bt.density(net)
     whole: dict[str, Tensor] = {name: p.full_tensor() for name, p in net.state_dict().items()}
+    assert counted == bt.density(trained(make)[0])
     if rank == 0:
         torch.save(whole, f"{folder}/weights.pt")
     distributed.destroy_process_group()

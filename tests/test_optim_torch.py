@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 from optim_table import CONV2D, Case, draw, each_case, one_step
-from torch import Tensor
+from torch import Tensor, nn
 
+import bregtutorial as bt
 from bregtutorial.optim import AdaBreg, LinBreg, ProxSGD, _base
 from bregtutorial.regularizers import L1, Zero
 
@@ -150,3 +151,13 @@ def test_multi_tensor_kernels_are_for_plain_parameters_on_a_gpu(monkeypatch: pyt
         assert _base.use_foreach({"foreach": None}, params) is fast
         assert _base.use_foreach({"foreach": True}, params) is bool(params)
         assert _base.use_foreach({"foreach": False}, params) is False
+
+
+@pytest.mark.parametrize("cls", [bt.LinBreg, bt.AdaBreg, bt.ProxSGD])
+def test_two_optimizers_from_one_list_of_groups_share_nothing(cls: Any) -> None:
+    groups = bt.parameter_groups(nn.Linear(3, 2), lam=0.1)
+    bt.LinBreg(groups, lr=0.3, momentum=0.5)  # its settings must not get into the list
+    one, two = cls(groups, lr=0.1), cls(groups, lr=0.2)
+    one.param_groups[0]["lam"] = 7.0
+    assert [opt.param_groups[0]["lr"] for opt in (one, two)] == [0.1, 0.2]
+    assert two.param_groups[0]["lam"] == groups[0]["lam"] == 0.1

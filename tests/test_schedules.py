@@ -78,8 +78,8 @@ def test_a_weight_is_awake_exactly_below_its_strength(reg: Any, shape: tuple[int
         for t in wakes.flatten()[:12].tolist():
             for factor in (0.0, 1 - 1e-9, 1 + 1e-9):
                 assert torch.equal(reg.prox(v, t * factor) != 0, wakes > t * factor)
-        twice = 2 * v  # one-homogeneous
-        torch.testing.assert_close(reg.wakes_below(twice), 2 * wakes, rtol=1e-12, atol=1e-12)
+        for scale in (2.0, 1e-3):  # one-homogeneous
+            torch.testing.assert_close(reg.wakes_below(scale * v), scale * wakes, rtol=1e-12, atol=1e-15)
         assert torch.equal(reg.prox(feasible(reg, v), 0.0) != 0, reg.wakes_below(feasible(reg, v)) > 0)
 
 
@@ -187,3 +187,21 @@ def test_a_schedule_refuses_what_it_cannot_multiply() -> None:
     schedule = LamSchedule(two_groups(), Ramp(0.0, 1.0, 5))
     with pytest.raises(ValueError, match="the state has 1 groups, the optimizer 3"):
         schedule.load_state_dict({"steps": 1, "base": [0.1]})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nobody_is_woken_by_rounding_where_less_than_one_group_is_wanted(seed: int) -> None:
+    """The strength is above the largest threshold then, by more than the rounding of a norm."""
+    rows = bt.GroupL2("rows")
+    v = torch.randn(40, 25, generator=torch.Generator().manual_seed(seed))
+    lam = strength_with(20, rows.wakes_below(v))
+    assert not rows.prox(v, lam).any()
+    assert rows.prox(v, 0.999 * lam).count_nonzero() == 25
+
+
+def test_a_schedule_says_that_groups_were_added() -> None:
+    opt = bt.LinBreg([torch.nn.Parameter(torch.ones(2))], lr=0.1, lam=1.0)
+    schedule = LamSchedule(opt, lambda step: 1.0)
+    opt.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+    with pytest.raises(ValueError, match="build the schedule after the last add_param_group"):
+        schedule.step()

@@ -223,3 +223,13 @@ def test_equal_duals_wake_together_or_not_at_all() -> None:
     opt.step()
     control.step()
     assert awake(w) == 2
+
+
+def test_a_density_that_rounds_to_all_leaves_one_asleep() -> None:
+    w = torch.nn.Parameter(torch.zeros(100))
+    opt = bt.LinBreg([w], lr=1.0, lam=1.0)
+    control = bt.TargetDensity(opt, density=0.997)
+    w.grad = torch.arange(1.0, 101.0)
+    opt.step()
+    control.step()
+    assert w.count_nonzero() == 99

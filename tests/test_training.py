@@ -425,3 +425,13 @@ def test_a_gpu_learns_what_a_cpu_does(options: dict[str, Any]) -> None:
         ends.append([rows[-1]["train_loss"], rows[-1]["test_loss"]])
         assert {x.dtype for entry in optimizer.state.values() for x in entry.values()} == {torch.float32}
     assert ends[0] == pytest.approx(ends[1], rel=1e-3 if not options.get("precision") else 0.05)
+
+
+def test_an_optimizer_of_another_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="optimizer holds no parameter of the model"):
+        bt.fit(network(), linbreg(network()), batches(), epochs=1)
+
+
+def test_an_unknown_precision_of_an_evaluation_is_named() -> None:
+    with pytest.raises(ValueError, match=r"precision must be one of .*'float16', got 'fp16'"):
+        bt.evaluate(network(), batches(), precision="fp16")

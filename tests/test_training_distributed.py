@@ -54,6 +54,9 @@ def with_momentum(here: bt.processes.Process, folder: Path) -> Result:
     opt = linbreg(model, momentum=0.9)
     schedules = [lr_scheduler.OneCycleLR(opt, 0.2, total_steps=40), lr_scheduler.ReduceLROnPlateau(opt, patience=0)]
     wrapped = DistributedDataParallel(model) if here.world_size > 1 and folder.name == "wrapped" else model
+    if wrapped is not model:
+        with pytest.raises(ValueError, match="compile needs the network itself, got a DistributedDataParallel"):
+            bt.fit(wrapped, opt, **loaders(here), compile=True)
     options = {"clip": 0.5, "schedules": schedules, "checkpoint": folder, "checkpoint_every": 0.0}
     rows = bt.fit(wrapped, opt, **loaders(here), **options)
     return state_of(model, opt), without_time(rows)

@@ -110,6 +110,7 @@ class Compact:
 
         Raises:
             ValueError: if the file names a layer that the model does not have.
+            DamagedCheckpointError: the file was cut short or altered after it was written.
         """
         return resize.load(path, model, map_location=map_location)
 

@@ -179,6 +179,7 @@ def load(path: str | os.PathLike[str], model: Model, *, map_location: str | torc
 
     Raises:
         ValueError: if the file names a layer that the model does not have.
+        DamagedCheckpointError: the file was cut short or altered after it was written.
 
     Example:
         >>> import tempfile
@@ -189,7 +190,7 @@ def load(path: str | os.PathLike[str], model: Model, *, map_location: str | torc
 
     Book: Frontiers, "From zeros to speed".
     """
-    content = torch.load(path, map_location=map_location, weights_only=True)
+    content = checkpoint.load(path)
     small = rebuild(model, content["widths"]).to(map_location)
     small.load_state_dict(content["weights"])
     return small

@@ -34,8 +34,8 @@ def check_numbers(group: Mapping[str, Any]) -> None:
             continue
         value = group[key]
         if isinstance(value, Tensor):
-            if value.numel() != 1:
-                raise ValueError(f"{key} must be a number or a tensor with one element, got shape {tuple(value.shape)}")
+            if value.numel() != 1 or (value.ndim and key != "lr"):  # lr alone is squeezed, see scalar()
+                raise ValueError(f"{key} must be a number or a 0-dim tensor, got shape {tuple(value.shape)}")
             continue
         try:
             good = rule(value)
@@ -61,7 +61,7 @@ class RegularizedOptimizer(Optimizer):
             close = get_close_matches(str(key), list(self.defaults), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else f", only {', '.join(self.defaults)}"
             raise ValueError(f"{name} has no setting {key!r}{hint}")
-        super().add_param_group(param_group)
+        super().add_param_group(dict(param_group))  # a copy: two optimizers may be built from the same groups
         try:
             self._check_group(self.param_groups[-1])
         except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from bregtutorial.regularizers import L1, Regularizer, Zero
 
 
 def initial_dual(w: Tensor, reg: Regularizer, lam: float | Tensor, delta: float | Tensor) -> Tensor:
-    r""":math:`v=\lambda p+w/\delta` with the smallest :math:`p\in\partial J(w)`: the prox of it is :math:`w` again."""
+    r""":math:`v=\lambda p+w/\delta` with the smallest :math:`p\in\partial J(w)`; its prox is :math:`w`, rounded."""
     return lam * reg.subgradient(w) + w / delta
 
 
@@ -120,7 +120,8 @@ class DualOptimizer(RegularizedOptimizer):
             keep: ``"dual"`` keeps the evidence in :math:`v` and lets the weights follow by the prox. ``"weights"``
                 keeps the weights and scales the subgradient in :math:`v`:
                 :math:`v\leftarrow\tfrac{\lambda_{new}}{\lambda}(v-w/\delta)+w/\delta`, so that a zero weight stays as
-                far from waking, relative to :math:`\lambda`, as it was.
+                far from waking, relative to :math:`\lambda`, as it was. Call :meth:`apply_prox` first if it was
+                changed by hand or by a schedule since the last step.
 
         Raises:
             ValueError: if ``lam`` is negative, ``keep`` is unknown, or no such group exists.

@@ -33,7 +33,7 @@ class AdaBreg(DualOptimizer):
             with one element. Start with 1e-3, as for Adam.
         betas: :math:`(\beta_1,\beta_2)`, each in [0, 1).
         eps: :math:`\epsilon\ge0`, in units of the gradient; 1e-4 instead of 1e-8 keeps weights with tiny gradients
-            from waking.
+            from waking. 0 makes NaN of weights whose gradients have all been 0, and sparse networks have such weights.
         reg: :math:`J`, shared by the groups that bring none of their own.
         lam: :math:`\lambda\ge0`, in units of *lr x steps*: a weight whose gradient keeps its sign wakes after about
             ``lam / lr`` steps. LinBreg's :math:`\lambda` has other units; the two do not compare.
@@ -154,19 +154,19 @@ def adabreg(
     """
     corrections = [_bias_corrections(k, lr, betas) for k in steps]
     if foreach and not torch.compiler.is_compiling():
-        _foreach_descend(duals, grads, exp_avgs, exp_avg_sqs, corrections, betas, eps)
+        _foreach_adam(duals, grads, exp_avgs, exp_avg_sqs, corrections, betas, eps)
         foreach_write_prox(params, duals, reg=reg, lam=lam, delta=delta)
         return
     lists = (params, duals, grads, exp_avgs, exp_avg_sqs, corrections)
     for p, v, g, m1, m2, (rate, root) in zip(*lists, strict=True):
-        m1.lerp_(g, 1 - betas[0])
-        m2.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
-        denominator = torch.sqrt(m2, out=scratch(p)).div_(root).add_(eps)
+        m1.lerp_(g, 1 - betas[0])  # m1 <- beta1 m1 + (1 - beta1) g
+        m2.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])  # m2 <- beta2 m2 + (1 - beta2) g^2
+        denominator = torch.sqrt(m2, out=scratch(p)).div_(root).add_(eps)  # rate and root hold the bias corrections
         if isinstance(rate, Tensor):
             v.sub_(rate * m1 / denominator)
         else:
             v.addcdiv_(m1, denominator, value=-rate)
-        write_prox(p, v, reg=reg, lam=lam, delta=delta)
+        write_prox(p, v, reg=reg, lam=lam, delta=delta)  # w <- prox(delta v)
 
 
 def _bias_corrections(step: Tensor, lr: float | Tensor, betas: tuple[float, float]) -> tuple[Any, Any]:
@@ -184,7 +184,7 @@ def _bias_corrections(step: Tensor, lr: float | Tensor, betas: tuple[float, floa
     return lr / (1 - decays[0]), (1 - decays[1]) ** 0.5
 
 
-def _foreach_descend(
+def _foreach_adam(
     duals: list[Tensor],
     grads: list[Tensor],
     exp_avgs: list[Tensor],

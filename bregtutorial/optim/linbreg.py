@@ -153,8 +153,8 @@ def linbreg(
     # one parameter after the other: what one line has written is in the cache when the next one reads it
     for p, g, v, m in zip(params, grads, duals, buffers or grads, strict=True):
         if buffers:
-            descend(m.mul_(momentum), g, (momentum - 1) * lr)
-            descend(v, m, 1.0)
+            descend(m.mul_(momentum), g, (momentum - 1) * lr)  # m <- beta m + (1 - beta) tau g
+            descend(v, m, 1.0)  # v <- v - m
         else:
-            descend(v, g, lr)
-        write_prox(p, v, reg=reg, lam=lam, delta=delta)
+            descend(v, g, lr)  # v <- v - tau g
+        write_prox(p, v, reg=reg, lam=lam, delta=delta)  # w <- prox(delta v)

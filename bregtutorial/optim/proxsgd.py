@@ -120,7 +120,7 @@ def proxsgd(
     lam: float | Tensor,
     foreach: bool,
 ) -> None:
-    """The step of :class:`ProxSGD` on lists of tensors, in place.
+    """The step of :class:`ProxSGD` on lists of tensors, in place; with momentum ``grads`` are its averages.
 
     Book: Algorithms, "LinBreg, step by step".
     """
@@ -129,5 +129,5 @@ def proxsgd(
         foreach_write_prox(params, params, reg=reg, lam=lr * lam, delta=1.0)
         return
     for p, g in zip(params, grads, strict=True):
-        descend(p, g, lr)
+        descend(p, g, lr)  # w <- w - tau g
         write_prox(p, p, reg=reg, lam=lr * lam, delta=1.0)

@@ -90,7 +90,7 @@ class L1NonNegative:
         return (v - t).clamp_min(0)
 
     def subgradient(self, w: Tensor) -> Tensor:
-        """1 at positive weights, 0 at zeros; no subgradient exists at a negative weight."""
+        """1 at positive weights, 0 at zeros; none at a negative one, so a compiled first step breaks its graph."""
         if (w < 0).any():
             raise ValueError(
                 f"L1NonNegative is infinite at negative weights, the smallest is {w.min():.3g}: "

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from bregtutorial.layers import whole
 from bregtutorial.optim._dual import DualOptimizer
 from bregtutorial.regularizers import Nuclear, Zero
 
@@ -48,7 +49,7 @@ def started(optimizer: DualOptimizer, indices: Iterable[int]) -> dict[int, list[
 
 def count(params: Iterable[Tensor]) -> int:
     """Number of weights that are not zero, in one transfer."""
-    counts = [_whole((p != 0).sum()) for p in params]
+    counts = [whole((p != 0).sum()) for p in params]
     return int(torch.stack([c.to(counts[0].device) for c in counts]).sum())
 
 
@@ -57,12 +58,6 @@ def thresholds(optimizer: DualOptimizer, params: Mapping[int, list[Tensor]], rat
     found = []
     for i, members in params.items():
         reg = optimizer.param_groups[i]["reg"]
-        duals = [_whole(optimizer.state[p]["dual"]) for p in members]
+        duals = [whole(optimizer.state[p]["dual"]) for p in members]
         found += [reg.wakes_below(v).flatten() / ratios[i] for v in duals]
     return torch.cat([x.to(found[0].device) for x in found])
-
-
-def _whole(x: Tensor) -> Tensor:
-    """A tensor that is sharded over processes, put together; any other as it is."""
-    full: Tensor = x.full_tensor() if hasattr(x, "full_tensor") else x
-    return full

@@ -110,6 +110,8 @@ class LamSchedule:
         factor = self.factor(self._steps)
         if not 0 <= factor < math.inf:
             raise ValueError(f"factor must be >= 0 and finite, got {factor!r} at step {self._steps}")
+        if len(self.optimizer.param_groups) != len(self._base):
+            raise ValueError("param groups were added: build the schedule after the last add_param_group")
         for group, base in zip(self.optimizer.param_groups, self._base, strict=True):
             if base:
                 group["lam"] = base * factor

@@ -84,7 +84,8 @@ def strength_with(awake: int, thresholds: Tensor) -> Tensor:
     below = _smallest(flat, flat.numel() - awake)
     above = torch.where(flat > below, flat, torch.inf).amin()
     middle = below + (above - below) / 2
-    middle = torch.where(middle < above, middle, below)  # between neighbouring floats there is no middle
+    neighbours = (middle >= above) & above.isfinite()  # floats with nothing between; above the largest all is free
+    middle = torch.where(neighbours, below, middle)
     return torch.minimum(below * (1 + 16 * torch.finfo(flat.dtype).eps), middle)
 
 

@@ -33,7 +33,7 @@ class TargetDensity:
     ================  ==========================================================================================
     rule              the new :math:`\lambda`
     ================  ==========================================================================================
-    ``"quantile"``    the order statistic of the duals that leaves exactly the wanted number of weights awake
+    ``"quantile"``    the order statistic of the duals that leaves the wanted number of weights awake, and no more
     ``"odds"``        times :math:`\bigl(\frac{d}{1-d}/\frac{d^*}{1-d^*}\bigr)^\alpha`: it looks at the density alone
     ``"difference"``  times or divided by :math:`1+\alpha|d-d^*|`: the published rule, slow for small densities
     ================  ==========================================================================================
@@ -41,7 +41,8 @@ class TargetDensity:
     The duals are kept, and the weights follow at once. ``"quantile"`` and ``"odds"`` need no first guess: built before
     the first step, they start from the lower bound and act at every call until the target is met. (Too large a start
     would stay in the duals of the active weights and come out as huge weights when :math:`\lambda` falls.) Strengths
-    that differ between groups keep their ratios. Frozen weights, which have no dual, are not counted.
+    that differ between groups keep their ratios. Weights that have taken no step have no dual and are not counted;
+    those that are frozen later are, and follow :math:`\lambda`.
 
     Args:
         optimizer: :class:`bregtutorial.LinBreg` or :class:`bregtutorial.AdaBreg`.
@@ -64,8 +65,9 @@ class TargetDensity:
 
     Note:
         A rising :math:`\lambda` shrinks every active weight, as the Lasso does, a falling one pushes it outwards: the
-        weights are without bias only while :math:`\lambda` rests. Equal duals, such as those of inputs that are always
-        equal, wake together: then fewer weights than wanted are awake.
+        weights are without bias only while :math:`\lambda` rests. Weights of one group wake together, and so do equal
+        duals, such as those of inputs that are always equal: then fewer weights than wanted are awake, and none at all
+        if the first group is larger than that.
 
     Example:
         >>> import bregtutorial as bt
@@ -144,7 +146,7 @@ class TargetDensity:
         density = count(p for members in params.values() for p in members) / total
         old, target = self.lam, self.target
         if self.rule == "quantile":
-            new, self._met = self._order_statistic(params, round(target * total)), True
+            new, self._met = self._order_statistic(params, min(round(target * total), total - 1)), True
         else:
             new = old * self._factor(density, target, margin=0.5 / total)
         new = min(max(new, self.bounds[0]), self.bounds[1])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bregtutorial import processes
+from bregtutorial.tiers import one_of
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -36,7 +37,7 @@ def measures_of(loss: Measure, metrics: Mapping[str, Measure] | None) -> dict[st
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which the network computes: half precision where that is asked for and safe."""
-    dtype = PRECISIONS[precision]
+    dtype = PRECISIONS[one_of("precision", precision, PRECISIONS)]
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 

@@ -81,7 +81,7 @@ def fit(
 
     Book: Experiments, "MNIST and the MLP"; Frontiers, "Scaling out".
     """
-    _check(optimizer, train, epochs, precision, clip)
+    _check(model, optimizer, train, epochs, precision, clip)
     options: dict[str, Any] = {"precision": precision, "channels_last": channels_last}
     step = Step(model, optimizer, measures_of(loss, metrics), [*schedules], compile=compile, clip=clip, **options)
     run = Run(step, train)
@@ -114,7 +114,7 @@ def _test(model: nn.Module, test: Any, options: Mapping[str, Any]) -> Row:
     return results
 
 
-def _check(optimizer: Any, train: Any, epochs: int, precision: str, clip: float | None) -> None:
+def _check(model: nn.Module, optimizer: Any, train: Any, epochs: int, precision: str, clip: float | None) -> None:
     if not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"epochs must be an integer of at least 0, got {epochs!r}")
     if clip is not None and not clip > 0:
@@ -126,6 +126,9 @@ def _check(optimizer: Any, train: Any, epochs: int, precision: str, clip: float 
         raise ValueError("train has no batches")
     if len(set(lengths)) > 1:
         raise ValueError(f"the processes must take equally many steps, got {lengths} batches: use drop_last=True")
+    mine = {id(p) for p in model.parameters()}
+    if not any(id(p) in mine for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError("optimizer holds no parameter of the model: build it from the model that is trained")
 
 
 def _bar(show: bool | None, total: int, done: int) -> Any:

@@ -40,6 +40,8 @@ class Step:
         self.model = model.module if isinstance(model, DistributedDataParallel) else model
         self.optimizer, self.measures, self.schedules = optimizer, measures, list(schedules)
         self.precision, self.channels_last, self.compile, self.clip = precision, channels_last, compile, clip
+        if compile and model is not self.model:
+            raise ValueError("compile needs the network itself, got a DistributedDataParallel: fit wraps it by itself")
         self.device = device_of(model)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
         if channels_last:
