@@ -10,11 +10,11 @@ Symbols, the same in code, book and plots:
 ========================  =======================  ==========================================================
 mathematics               code                     meaning
 ========================  =======================  ==========================================================
-:math:`\theta`            ``w``                    weights
+:math:`w`                 ``w``                    weights
 :math:`v`                 ``dual``                 dual variable, a subgradient of the elastic net at ``w``
 :math:`\tau`              ``lr``                   step size
 :math:`\lambda`           ``lam``                  strength of the regularizer
-:math:`\delta`            ``delta``                parameter of the elastic net :math:`J+\|w\|^2/(2\delta)`
+:math:`\delta`            ``delta``                parameter of :math:`\lambda J+\|w\|^2/(2\delta)`, the elastic net
 :math:`\beta`             ``momentum``, ``betas``  momentum, Adam's two averages
 :math:`J`                 ``reg``                  convex regularizer
 :math:`r`                 ``density``              fraction of non-zeros; *sparsity* is 1 - density

@@ -99,7 +99,9 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _grow(options: argparse.Namespace) -> None:
-    settings = {name: value for name, value in chosen(options).items() if name != "compile"}
+    if options.compile or options.device not in (None, "cpu"):
+        raise ValueError("grow runs on the CPU and does not compile: leave out --device and --compile")
+    settings = {name: value for name, value in chosen(options).items() if name not in ("compile", "device")}
     grown = growth.watch(options.recipe, rows=options.rows, **settings)
     print(grown)
     if options.save is not None:

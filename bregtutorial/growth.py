@@ -76,10 +76,11 @@ def watch(
 
     Args:
         recipe: a name, or a recipe of your own.
-        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the environment variable ``BREGTUTORIAL_TIER``.
+        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the variable ``BREGTUTORIAL_TIER``, else ``"quick"``.
         seed: of initialisation, order of batches and augmentation; default: the recipe's.
         rows: note neurons only, which is all there is to see if groups of rows were penalised.
-        **chosen: the other fields of :class:`bregtutorial.recipes.Setting`.
+        **chosen: ``data``, ``data_note``, ``epochs``, ``size``, ``precision``, ``threads`` of
+            :class:`bregtutorial.recipes.Setting`.
 
     Raises:
         ValueError: a name or setting is unknown or out of range.

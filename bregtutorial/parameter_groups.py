@@ -39,7 +39,8 @@ def parameter_groups(
 
     Args:
         model: any module. Frozen parameters (``requires_grad=False``) are grouped too: thaw them whenever you like.
-        lam: strength for the penalised groups, >= 0. Its unit depends on the optimizer, see there.
+        lam: strength for the penalised groups, >= 0. Its unit depends on the optimizer, see there: 0.1 is a start for
+            LinBreg, and for AdaBreg at ``lr=1e-3``; ProxSGD needs about 0.003.
         reg: regularizer for the penalised groups, default ``L1()``.
         kinds: parameter name -> kind, where the type of the owner says the wrong thing, for example
             ``{"head.weight": "other"}`` to leave the last layer dense.

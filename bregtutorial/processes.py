@@ -45,7 +45,7 @@ def distributed(device: str | torch.device | None = None, *, timeout: float = 60
     GPUs speak NCCL, CPUs gloo.
 
     Args:
-        device: ``"cuda"`` (one GPU a process) or ``"cpu"``; default: a GPU if there is one.
+        device: ``"cuda"`` (one GPU a process) or ``"cpu"``; default: CUDA if it is there.
         timeout: seconds that a process waits for the others before it gives up, so that no death goes unnoticed.
 
     Yields:

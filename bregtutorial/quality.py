@@ -63,7 +63,7 @@ def ssim(images: Tensor, clean: Tensor) -> Tensor:
         clean: the same shape.
 
     Raises:
-        ValueError: the shapes differ or are none of grey images that large.
+        ValueError: the shapes differ, or the images are not grey or have fewer than 11x11 pixels.
         ImportError: scikit-image is not installed.
 
     Example:

@@ -44,9 +44,9 @@ def run(
 
     Args:
         recipe: a name, see :func:`bregtutorial.recipes.names`, or a recipe of your own, by ``dataclasses.replace``.
-        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the environment variable ``BREGTUTORIAL_TIER``.
+        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the variable ``BREGTUTORIAL_TIER``, else ``"quick"``.
         seed: of initialisation, order of batches and augmentation; default: the recipe's.
-        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; default: a GPU if there is one.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``; default: ``"cuda"`` if there is such a device, else ``"cpu"``.
         checkpoint: folder to keep the state of the training in.
         resume: go on from that state.
         save: folder below which the result is recorded.

@@ -12,7 +12,8 @@ def current_tier(tier: str | None = None) -> str:
     """Return the tier to run: the argument, else the environment variable ``BREGTUTORIAL_TIER``, else ``"quick"``.
 
     ``"quick"`` needs two CPU cores and no download, ``"colab"`` one small GPU and the real data sets, ``"full"`` is
-    the scale of the paper. A tier changes data, epochs and widths, never the algorithm.
+    the scale of the paper. A tier changes data, epochs, widths and, where layers are narrow, the initial density; never
+    the algorithm.
 
     Args:
         tier: one of ``"quick"``, ``"colab"``, ``"full"``; ``None`` asks the environment.

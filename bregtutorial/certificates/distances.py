@@ -104,14 +104,14 @@ def three_point_gap(
 ) -> Tensor:
     r"""What is missing in the three-point identity; zero up to rounding for points on the graph of the subdifferential.
 
-    .. math:: D^{v^+}(\theta^*,\theta^+)-D^{v}(\theta^*,\theta)+D^{v}(\theta^+,\theta)
-              =\langle v^+-v,\;\theta^+-\theta^*\rangle
+    .. math:: D^{v^+}(w^*,w^+)-D^{v}(w^*,w)+D^{v}(w^+,w)
+              =\langle v^+-v,\;w^+-w^*\rangle
 
     Args:
         reg: :math:`J`; the distances are those of the elastic net.
-        target: :math:`\theta^*`.
-        before: the pair :math:`(\theta,v)` of weights and dual.
-        after: the pair :math:`(\theta^+,v^+)`.
+        target: :math:`w^*`.
+        before: the pair :math:`(w,v)` of weights and dual.
+        after: the pair :math:`(w^+,v^+)`.
         lam: of the elastic net.
         delta: of the elastic net.
 
@@ -149,11 +149,11 @@ def loss_decay_gap(
 ) -> float:
     r"""Right minus left side of the loss decay of one LinBreg step with the exact gradient; never negative.
 
-    .. math:: L(\theta^+)+\tfrac1\tau D_J^{sym}(\theta^+,\theta)
-              +\tfrac{2-\delta\tau L}{2\delta\tau}\|\theta^+-\theta\|^2 \le L(\theta)
+    .. math:: \mathcal L(w^+)+\tfrac\lambda\tau D_J^{sym}(w^+,w)
+              +\tfrac{2-\delta\tau L}{2\delta\tau}\|w^+-w\|^2 \le \mathcal L(w)
 
     Args:
-        losses: :math:`L(\theta)` and :math:`L(\theta^+)`.
+        losses: :math:`\mathcal L(w)` and :math:`\mathcal L(w^+)`.
         before: the pair of weights and dual.
         after: the same after the step.
         lr: :math:`\tau>0`.

@@ -19,19 +19,20 @@ def norm_descent_gap(
 ) -> float:
     r"""Right minus left side of the descent in the norm, for one LinBreg step on a strongly convex loss.
 
-    .. math:: d_{k+1}-d_k+\tfrac{\mu}{4}\tau\,\mathbb E\|\theta^*-\theta_{k+1}\|^2
-              \le\tfrac{\sigma}{2}\bigl(\tau^2+\mathbb E\|\theta_k-\theta_{k+1}\|^2\bigr)
+    .. math:: d_{k+1}-d_k+\tfrac{\mu}{4}\tau\,\mathbb E\|w^*-w_{k+1}\|^2
+              \le\tfrac{\sigma}{2}\bigl(\tau^2+\mathbb E\|w_k-w_{k+1}\|^2\bigr)
 
-    holds for :math:`\tau\le\mu/(2\delta L^2)`. With exact gradients the right side is zero, and the means are values.
+    holds for :math:`\tau\le\mu/(2\delta L^2)` with the Lipschitz constant :math:`L` of the gradient. With exact
+    gradients the right side is zero, and the means are values.
 
     Args:
-        distances: :math:`d_k` and :math:`d_{k+1}`, means of :math:`D_{J_\delta}^v(\theta^*,\theta)`; see
+        distances: :math:`d_k` and :math:`d_{k+1}`, means of :math:`D_{J_\delta}^v(w^*,w)`; see
             :func:`elastic_distance`.
-        squared_error: :math:`\mathbb E\|\theta^*-\theta_{k+1}\|^2`.
+        squared_error: :math:`\mathbb E\|w^*-w_{k+1}\|^2`.
         lr: :math:`\tau>0`.
         mu: constant of strong convexity of the loss.
         sigma: root of the bound on the variance of the gradient.
-        squared_move: :math:`\mathbb E\|\theta_k-\theta_{k+1}\|^2`; of no account if ``sigma`` is 0.
+        squared_move: :math:`\mathbb E\|w_k-w_{k+1}\|^2`; of no account if ``sigma`` is 0.
 
     Example:
         >>> # loss w^2 / 2, no regularizer, delta = 1: w = 2 becomes 1, the distances are w^2 / 2
@@ -64,7 +65,7 @@ def contraction_gap(
     something for :math:`\tau<\nu/(2\delta^2L^2)`.
 
     Args:
-        distances: :math:`d_k` and :math:`d_{k+1}`, means of :math:`D_{J_\delta}^v(\theta^*,\theta)`; see
+        distances: :math:`d_k` and :math:`d_{k+1}`, means of :math:`D_{J_\delta}^v(w^*,w)`; see
             :func:`elastic_distance`.
         lr: :math:`\tau>0`.
         nu: the constant :math:`\nu` of assumption A5.

@@ -124,7 +124,7 @@ def _density(weight: Tensor) -> float:
 
 
 def training_flops(dense: float, sparse: float | None = None, *, coarse_steps: int = 0) -> float:
-    r"""FLOPs of one training step, on average over a cycle of one full step and ``coarse_steps`` coarse ones.
+    r"""FLOPs of one training step, on average over a cycle of one dense step and ``coarse_steps`` coarse ones.
 
     With :math:`f_D` (``dense``) and :math:`f_S` (``sparse``) for a forward pass and :math:`m` coarse steps:
 

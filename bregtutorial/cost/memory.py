@@ -17,9 +17,9 @@ def peak_memory(call: Callable[[], Any], device: torch.device | str = "cpu") -> 
     """Bytes that a call holds at most, beyond what was there before it.
 
     Counts what torch's allocator hands out: tensors, and also the workspaces and rearranged copies that a kernel keeps
-    to itself, which are as large as the tensors in some convolutions. It does not count Python's own memory and
-    nothing that a library takes from the system behind torch's back. Not the memory of the process, which grows in
-    steps and rarely shrinks: two calls, one number. On a CPU it comes from torch's profiler, on a CUDA device from the
+    to itself, which are as large as the tensors in some convolutions. It counts neither Python's own memory nor what a
+    library takes from the system behind torch's back. It is not the memory of the process, which grows in steps and
+    rarely shrinks; so two calls give one number. On a CPU it comes from torch's profiler, on a CUDA device from the
     allocator's own statistics.
 
     Args:

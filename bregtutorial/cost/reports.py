@@ -175,7 +175,7 @@ def _file_size(model: nn.Module) -> int:
 
 
 def _short(x: float) -> str:
-    """Three digits and a letter for thousands, millions, milliards."""
+    """Three digits and a letter for thousands, millions, billions."""
     if 0 < x < 1:
         return f"{1e3 * x:.3g}m"
     return next((f"{x / size:.3g}{letter}" for size, letter in UNITS if x >= size), f"{x:g}")

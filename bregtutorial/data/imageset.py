@@ -106,7 +106,7 @@ class ImageSet:
             >>> len(train), valid.split, valid.labels.bincount().tolist()
             (80, 'valid', [2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
 
-        Book: Experiments, "MNIST".
+        Book: Experiments, "MNIST and the MLP".
         """
         if not 0 < n < len(self):
             raise ValueError(f"n must leave images on both sides, so lie in 1 .. {len(self) - 1}, got {n}")

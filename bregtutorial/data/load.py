@@ -53,7 +53,7 @@ def load_dataset(
         root: folder of the data. Default: the environment variable ``BREGTUTORIAL_DATA``, else the user's cache folder.
             For ``"folder"`` it must be given and hold ``train/<class>/*.png`` and ``test/<class>/*.png``, or
             ``<class>/*.png``, of which 80 % of each class are then for training.
-        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the environment variable ``BREGTUTORIAL_TIER``.
+        tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the variable ``BREGTUTORIAL_TIER``, else ``"quick"``.
         size: number of images, at least 1. Default: all. A part is stratified, and a larger part begins with the
             smaller one.
         seed: chooses the split of digits and folder, the draw of textures, the part that ``size`` asks for.

@@ -22,7 +22,7 @@ class Loader:
 
     Args:
         dataset: an :class:`ImageSet`.
-        batch_size: images of a batch, at least 1; in one process, also when ``world_size`` is larger.
+        batch_size: images of a batch of this process, at least 1. One step of all sees ``world_size`` times as many.
         shuffle: draw a new order for every epoch.
         augment: ``"crop"`` shifts each image by up to 4 pixels either way and fills with 0, ``"flip"`` mirrors each
             with probability 1/2, ``"crop-flip"`` does both, ``None`` neither. For training only.

@@ -48,7 +48,7 @@ def diagnose(model: nn.Module, optimizer: Optimizer, *, progress: float = 1.0) -
         A report that shows in words, and lists its findings: ``"asleep" in report``, ``report["asleep"].number``.
 
     Raises:
-        TypeError: if the optimizer is none of this package.
+        TypeError: if the optimizer is not one of this package.
         ValueError: if ``progress`` is outside (0, 1], the optimizer holds no parameter of the model, or the model has
             no Linear or Conv layer.
 

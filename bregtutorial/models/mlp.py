@@ -20,7 +20,7 @@ def mlp(widths: Sequence[int] = (784, 200, 80, 10), *, generator: torch.Generato
         generator: source of the weights.
 
     Raises:
-        ValueError: if there are less than two widths, or one is less than 1.
+        ValueError: if there are fewer than two widths, or one is less than 1.
 
     Example:
         >>> mlp((784, 30, 10))(torch.zeros(5, 1, 28, 28)).shape

@@ -27,8 +27,8 @@ class SkipAutoencoder(nn.Module):
         generator: source of the weights.
 
     Raises:
-        ValueError: if there are less than two widths or one is less than 1, if the first and the last differ, or are no
-            square number.
+        ValueError: if there are fewer than two widths or one is less than 1, if the first and the last differ, or are
+            no square number.
 
     Example:
         >>> net = SkipAutoencoder((16, 16, 9, 16))
@@ -90,7 +90,7 @@ def skip_autoencoder(
         generator: source of the weights.
 
     Raises:
-        ValueError: if the widths are none of an autoencoder.
+        ValueError: if the widths are not those of an autoencoder.
 
     Example:
         >>> import bregtutorial as bt

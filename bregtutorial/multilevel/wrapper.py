@@ -48,6 +48,7 @@ class Multilevel(DualOptimizer):
         ValueError: if ``coarse_steps`` is negative or no integer, or ``break_even`` is negative.
 
     Note:
+        ``fine_steps`` counts the dense steps, ``all_steps`` all of them.
         Train ``network``: it is the full model before a dense step, the small one before a coarse step, with inputs
         and outputs of the same shapes. ``model`` is brought up to date when it is called, when it or the optimizer is
         asked for its ``state_dict``, at the end of a cycle, and by :meth:`sync`, which must precede anything else that

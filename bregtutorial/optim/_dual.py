@@ -116,7 +116,8 @@ class DualOptimizer(RegularizedOptimizer):
 
         Args:
             lam: new strength, >= 0.
-            group: index or name of one group; default: every group whose strength is not 0.
+            group: index or name of one group; default: every group whose strength is not 0. All of these get the same
+                number: where strengths differ, name each group.
             keep: ``"dual"`` keeps the evidence in :math:`v` and lets the weights follow by the prox. ``"weights"``
                 keeps the weights and scales the subgradient in :math:`v`:
                 :math:`v\leftarrow\tfrac{\lambda_{new}}{\lambda}(v-w/\delta)+w/\delta`, so that a zero weight stays as

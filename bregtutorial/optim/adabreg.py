@@ -28,7 +28,7 @@ class AdaBreg(DualOptimizer):
     The step in :math:`v` is preconditioned, the prox is not: all weights share one :math:`\lambda`.
 
     Args:
-        params: parameters or groups, see :func:`bregtutorial.parameter_groups`.
+        params: groups of :func:`bregtutorial.parameter_groups`; of plain parameters all are penalised, biases too.
         lr: :math:`\tau\ge0`, about the size of one step of :math:`v`, whatever the gradient's scale. Also a tensor
             with one element. Start with 1e-3, as for Adam.
         betas: :math:`(\beta_1,\beta_2)`, each in [0, 1).
@@ -36,7 +36,8 @@ class AdaBreg(DualOptimizer):
             from waking. 0 makes NaN of weights whose gradients have all been 0, and sparse networks have such weights.
         reg: :math:`J`, shared by the groups that bring none of their own.
         lam: :math:`\lambda\ge0`, in units of *lr x steps*: a weight whose gradient keeps its sign wakes after about
-            ``lam / lr`` steps. LinBreg's :math:`\lambda` has other units; the two do not compare.
+            ``lam / lr`` steps. Start with ``100 * lr``; the default, 0, makes nothing sparse. LinBreg's
+            :math:`\lambda` has other units; the two do not compare.
         delta: :math:`\delta>0`. For a given :math:`v` it scales the weights and leaves their support.
         maximize: ascend instead of descend.
         foreach: multi-tensor kernels; ``None`` uses them for plain CUDA parameters. Same numbers either way.

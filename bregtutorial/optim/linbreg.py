@@ -25,15 +25,17 @@ class LinBreg(DualOptimizer):
         w &\leftarrow \operatorname{prox}_{\delta\lambda J}(\delta v)
 
     For ``L1`` the last line is :math:`w=\delta\,\mathrm{shrink}(v;\lambda)`: a weight is zero while
-    :math:`|v|\le\lambda` and moves like in SGD, without shrinkage, once it is active.
+    :math:`|v|\le\lambda` and moves as in SGD, without shrinkage, once it is active.
 
     Args:
-        params: parameters or groups, see :func:`bregtutorial.parameter_groups`.
+        params: groups of :func:`bregtutorial.parameter_groups`; of plain parameters all are penalised, biases too.
         lr: :math:`\tau\ge0`. Scales the gradient in the dual: an active weight moves by :math:`\delta\tau g`. Also a
-            tensor with one element. Start with the rate that works for SGD.
+            tensor with one element. Start with the rate that works for SGD without momentum; that of SGD with momentum
+            must be divided by :math:`1-\beta`, see the note.
         reg: :math:`J`, shared by the groups that bring none of their own.
         lam: :math:`\lambda\ge0`, in units of *lr x gradient x steps*: how much gradient a weight must gather before it
-            wakes. Not a weight in an objective: the limit is a critical point of the loss alone.
+            wakes. Start with 0.1; the default, 0, makes nothing sparse. Not the price of a penalty: the limit is a
+            critical point of the loss alone.
         delta: :math:`\delta>0`. For a given :math:`v` it scales the weights and leaves their support.
         momentum: :math:`\beta\in[0,1)`.
         maximize: ascend instead of descend.

@@ -15,7 +15,7 @@ from bregtutorial.regularizers import L1, Regularizer
 
 
 class ProxSGD(RegularizedOptimizer):
-    r"""Stochastic proximal gradient descent for :math:`\min_w L(w)+\lambda J(w)`.
+    r"""Stochastic proximal gradient descent for :math:`\min_w\mathcal L(w)+\lambda J(w)`.
 
     With gradient :math:`g`, step size :math:`\tau` (``lr``) and momentum :math:`\beta`:
 
@@ -26,13 +26,13 @@ class ProxSGD(RegularizedOptimizer):
     Unlike LinBreg it minimises a sum: every active weight is shrunk at every step, and the solution is biased.
 
     Args:
-        params: parameters or groups, see :func:`bregtutorial.parameter_groups`.
+        params: groups of :func:`bregtutorial.parameter_groups`; of plain parameters all are penalised, biases too.
         lr: :math:`\tau\ge0`. Scales the gradient *and* the threshold. Also a tensor with one element.
         reg: :math:`J`, shared by the groups that bring none of their own.
         lam: :math:`\lambda\ge0`, in units of the gradient: a weight at zero stays there while its gradient is smaller.
-            For equal density it is some hundred times smaller than LinBreg's.
+            For equal density it is 30 to 100 times smaller than LinBreg's in the book's examples.
         momentum: :math:`\beta\in[0,1)`, an average of gradients.
-        maximize: ascend in :math:`L`; the threshold still shrinks.
+        maximize: ascend in :math:`\mathcal L`; the threshold still shrinks.
         foreach: multi-tensor kernels; ``None`` uses them for plain CUDA parameters. Same numbers either way.
 
     Raises:

@@ -42,14 +42,14 @@ def _hint(word: str, known: Any) -> str:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser the name of a recipe and an option for every field of :class:`Setting`."""
     parser.add_argument("recipe", help="experiment/variant; `list` names them")
-    parser.add_argument("--tier", choices=TIERS, help="budget: quick needs no download, full is the paper's scale")
+    parser.add_argument("--tier", choices=TIERS, help="quick (default, no download), colab or full (the paper's scale)")
     parser.add_argument("--seed", type=int, help="of initialisation, order of batches and augmentation")
     parser.add_argument("--data", help="another data set than the tier's; also folder:PATH")
     parser.add_argument("--data-note", metavar="TEXT", help="what the record is to say of the data")
     parser.add_argument("--epochs", type=int, help="default: the tier's")
     parser.add_argument("--size", type=int, help="number of training images; default: the tier's")
     parser.add_argument("--precision", choices=PRECISIONS, help="of forward and backward; default: the recipe's")
-    parser.add_argument("--device", help="cpu, cuda or mps; default: a GPU if there is one")
+    parser.add_argument("--device", help="cpu, cuda or mps; default: cuda if there is one, else cpu")
     parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument("--compile", action="store_true", help="compile the model")
     parser.add_argument("--save", metavar="DIR", help="write a record below this folder")

@@ -13,7 +13,7 @@ from typing import Any
 from bregtutorial.recipes.recipe import Budget, Penalty, Recipe
 
 STRENGTHS = ("0.001", "0.01", "0.1")  # of LinBreg
-PROX_STRENGTHS = ("1e-5", "1e-4", "1e-3")  # of ProxSGD, some hundred times smaller
+PROX_STRENGTHS = ("1e-5", "1e-4", "1e-3")  # of ProxSGD, a hundred times smaller
 PAPER = (
     "The paper's network, density 1 %, 100 epochs and strengths; step size and its halving as in the paper's code; "
     "nothing was tuned."

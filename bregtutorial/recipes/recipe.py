@@ -37,7 +37,7 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a tier may change: data, epochs and widths.
+    """What a tier may change: data, epochs, widths and, where layers are narrow, the initial density.
 
     Attributes:
         data: name of the data set, see :func:`bregtutorial.load_dataset`.

@@ -23,7 +23,7 @@ class Setting:
         epochs: ``None`` takes the tier's.
         size: number of training images; ``None`` takes the tier's.
         precision: ``None`` takes the recipe's.
-        device: where to run.
+        device: where to run; ``None`` takes CUDA if it is there, else the CPU.
         threads: of the CPU; ``None`` leaves torch's choice.
         compile: compile the model.
         processes: how many train together, started by ``torchrun``.

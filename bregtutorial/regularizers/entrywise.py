@@ -105,7 +105,7 @@ class L1NonNegative:
 
 @dataclass(frozen=True)
 class Zero:
-    """No regularizer, :math:`J(w)=0`: with it LinBreg is SGD and AdaBreg is Adam, and so are their results.
+    """No regularizer, :math:`J(w)=0`: LinBreg then takes SGD's steps and AdaBreg takes Adam's.
 
     Example:
         >>> Zero().prox(torch.tensor([1.0, -2.0]), 3.0)

@@ -21,7 +21,7 @@ class PaperRow:
     """A row of a table, or the end of a curve.
 
     Attributes:
-        label: what the paper calls it.
+        label: what the paper calls it; after a semicolon, which of our recipes stands beside it.
         recipe: that repeats it.
         numbers: as printed, by the names of :attr:`Result.final`; fractions are in percent.
 

@@ -34,7 +34,7 @@ class Ramp:
             ``"exponential"``, the same factor at every step, between positive numbers.
 
     Raises:
-        ValueError: if ``steps`` or ``shape`` is none, or an exponential ramp touches 0.
+        ValueError: if ``steps`` is not > 0, ``shape`` is unknown, or an exponential ramp touches 0.
 
     Example:
         >>> [round(Ramp(1.0, 0.1, 4, "cubic")(k), 3) for k in range(6)]
