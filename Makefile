@@ -106,7 +106,7 @@ print: _build/.stamp-book
 
 # --- tests ---------------------------------------------------------------------------------------------------------
 # with tests/offline on the path every Python that is started, a chapter's kernel too, reaches this computer only
-PYTEST = PYTHONPATH=$(CURDIR)/tests/offline $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
+PYTEST = PYTHONPATH=$(CURDIR)/tests/offline$(MORE) $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
 
 lint: $(VENV)/.stamp
 	$(VENV)/bin/ruff check --quiet .
@@ -117,9 +117,11 @@ unit: $(VENV)/.stamp
 	$(PYTEST) tests --ignore-glob="tests/test_site*" $(ARGS)
 	$(PYTEST) --doctest-modules bregtutorial $(ARGS)
 
+# what passes here need not run again for the book, if that is built at the same tier
 notebooks-test: export BREGTUTORIAL_TIER = quick
-notebooks-test: $(VENV)/.stamp
-	$(PYTEST) --nbval-lax --nbval-current-env book $(ARGS)
+notebooks-test: MORE = :$(CURDIR)/tools
+notebooks-test: $(VENV)/.stamp _build/.stamp-env
+	$(PYTEST) $(if $(filter quick,$(TIER)),-p keep_outputs) --nbval-lax --nbval-current-env book $(ARGS)
 
 site: _build/.stamp-book
 	$(PYTEST) --dist=load tests/test_site*.py $(ARGS)

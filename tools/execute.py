@@ -13,13 +13,16 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import nbclient.output_widget
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+if TYPE_CHECKING:  # a slow import that few need
+    from jupyter_cache.base import JupyterCacheAbstract
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "_build" / ".jupyter_cache"
@@ -81,27 +84,37 @@ def run_all(paths: Iterable[Path], jobs: int) -> Iterator[Run]:
             yield done
 
 
-def main() -> int:
-    """Fills the cache with the chapters that are not in it."""
+def cache() -> JupyterCacheAbstract:
+    """Jupyter Book's cache of executed chapters."""
     from jupyter_cache import get_cache
+
+    return get_cache(str(CACHE))
+
+
+def keep(done: Run) -> None:
+    """Puts an executed chapter into the cache."""
     from jupyter_cache.base import CacheBundleIn
 
+    bundle = CacheBundleIn(done.notebook, str(done.path), data={"execution_seconds": done.seconds})
+    cache().cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def main() -> int:
+    """Fills the cache with the chapters that are not in it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("notebooks", nargs="*", type=Path)
     args = parser.parse_args()
-    cache = get_cache(str(CACHE))
-    todo, failed = [], False
+    known, todo, failed = cache(), [], False
     for path in args.notebooks:
         try:
-            cache.match_cache_file(str(path.resolve()))
+            known.match_cache_file(str(path.resolve()))
         except KeyError:
             todo.append(path.resolve())
     for done in run_all(todo, args.jobs):
         failed |= bool(done.error)
         if not done.error:
-            bundle = CacheBundleIn(done.notebook, str(done.path), data={"execution_seconds": done.seconds})
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            keep(done)
     return int(failed)
 
 
