@@ -25,11 +25,13 @@ TESTS = {
 
 # (file, changed line): why nothing changes
 _GROUPED, _BASE = "bregtutorial/regularizers/grouped.py", "bregtutorial/optim/_base.py"
+_ADABREG = "bregtutorial/optim/adabreg.py"
 EQUIVALENT: dict[tuple[str, str], str] = {
     (_GROUPED, "for _ in range(65):"): "after 64 halvings no float64 is left between the bounds",
     (
         _GROUPED,
         "awake = group_norms(soft(v, middle * self.l1_ratio), self.groups) >= middle * (1 - self.l1_ratio) * size",
     ): "a tie moves the bound by one rounding",
+    (_ADABREG, "if all((isinstance(rate, Tensor) for rate in rates)):"): "of a group all rates are tensors, or none is",
     (_BASE, "close = get_close_matches(str(key), list(self.defaults), n=2)"): "only the first is told",
 }
