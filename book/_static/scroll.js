@@ -4,21 +4,26 @@
   "use strict";
   const WIDE = ".bd-article :is(div.math, mjx-container, pre, .cell_output, .pst-scrollable-table-container)";
 
-  function mark(box) {
-    const hidden = box.scrollWidth - box.clientWidth;
-    box.classList.toggle("bt-scrolls", hidden > 2); // formulas have fractions of a pixel
-    const scrolls = hidden > 0 && /auto|scroll/.test(getComputedStyle(box).overflowX);
-    if (scrolls) box.tabIndex = 0;
-    else if (box.tabIndex === 0) box.removeAttribute("tabindex");
-    box.classList.toggle("bt-more", scrolls && hidden - box.scrollLeft > 2);
+  // First all questions, then all changes: a question after a change makes the browser lay out the whole page.
+  function mark(boxes) {
+    const hidden = boxes.map((box) => box.scrollWidth - box.clientWidth);
+    boxes.forEach((box, i) => box.classList.toggle("bt-scrolls", hidden[i] > 2)); // formulas have fractions of a pixel
+    const scrolls = boxes.map((box, i) => hidden[i] > 0 && /auto|scroll/.test(getComputedStyle(box).overflowX));
+    const more = boxes.map((box, i) => scrolls[i] && hidden[i] - box.scrollLeft > 2);
+    boxes.forEach((box, i) => {
+      if (scrolls[i]) box.tabIndex = 0;
+      else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+      box.classList.toggle("bt-more", more[i]);
+    });
   }
 
-  const observer = new ResizeObserver((entries) => entries.forEach((entry) => mark(entry.target)));
+  const observer = new ResizeObserver((entries) => mark(entries.map((entry) => entry.target)));
   function watch() {
-    document.querySelectorAll(WIDE).forEach((box) => {
-      mark(box);
+    const boxes = [...document.querySelectorAll(WIDE)];
+    mark(boxes); // also those that keep their size while what is in them changes
+    boxes.forEach((box) => {
       observer.observe(box);
-      box.onscroll = () => mark(box);
+      box.onscroll = () => mark([box]);
     });
   }
 
