@@ -54,8 +54,9 @@ def diagnose(model: nn.Module, optimizer: Optimizer, *, progress: float = 1.0) -
 
     Example:
         >>> import bregtutorial as bt
+        >>> _ = torch.manual_seed(3)
         >>> model = nn.Sequential(nn.Linear(2, 3))
-        >>> _ = bt.sparse_init_(model, density=0.2, generator=torch.Generator().manual_seed(1))
+        >>> _ = bt.sparse_init_(model, density=0.2)
         >>> opt = bt.LinBreg(bt.parameter_groups(model, lam=4.0), lr=0.1)
         >>> for _ in range(5):
         ...     opt.zero_grad()
