@@ -80,6 +80,13 @@ def test_page_works_from_a_file(visit, html):
     assert found.problems == []
 
 
+def test_who_waits_for_mathjax_waits_for_every_formula(visit, base):
+    page = visit(f"{base}/{CHAPTERS[0]}").page
+    page.reload(wait_until="load")
+    left = "document.querySelectorAll('.math:not(:has(mjx-container))').length"
+    assert page.evaluate(f"MathJax.startup.promise.then(() => {left})") == 0
+
+
 def picture(figure: Any) -> tuple[str, str, str]:
     """What can be seen, what is said to those who do not see it, and the value."""
     svg = figure.locator("svg").first

@@ -27,7 +27,13 @@
     });
   }
 
-  document.addEventListener("DOMContentLoaded", watch);
-  document.fonts.addEventListener("loadingdone", watch); // the last fonts to come are those of the formulas
-  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(watch));
+  // fonts come one after the other, the last ones are those of the formulas: one look after a pause does for all
+  let pause;
+  const soon = () => {
+    clearTimeout(pause);
+    pause = setTimeout(watch, 100);
+  };
+  document.addEventListener("DOMContentLoaded", soon);
+  document.fonts.addEventListener("loadingdone", soon);
+  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(soon));
 })();
