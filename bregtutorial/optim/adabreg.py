@@ -11,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from bregtutorial.optim._base import call, scalar, scratch, trainable, use_foreach
 from bregtutorial.optim._dual import DualOptimizer, foreach_write_prox, write_prox
-from bregtutorial.regularizers import L1, Regularizer
+from bregtutorial.regularizers import L1, Regularizer, Zero
 
 
 class AdaBreg(DualOptimizer):
@@ -162,7 +162,9 @@ def adabreg(
     for p, v, g, m1, m2, (rate, root) in zip(*lists, strict=True):
         m1.lerp_(g, 1 - betas[0])  # m1 <- beta1 m1 + (1 - beta1) g
         m2.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])  # m2 <- beta2 m2 + (1 - beta2) g^2
-        denominator = torch.sqrt(m2, out=scratch(p)).div_(root).add_(eps)  # rate and root hold the bias corrections
+        # the weights lend their memory only to a prox that cannot raise and leave denominators in them
+        room = scratch(p) if type(reg) in (L1, Zero) else None
+        denominator = torch.sqrt(m2, out=room).div_(root).add_(eps)  # rate and root hold the bias corrections
         if isinstance(rate, Tensor):
             v.sub_(rate * m1 / denominator)
         else:
