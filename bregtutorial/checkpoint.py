@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 __all__ = ["DamagedCheckpointError", "load", "save"]
@@ -43,7 +44,7 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
 
     Args:
         path: the file; its folder must exist.
-        state: tensors, numbers, strings, and lists, tuples and dicts of them.
+        state: tensors, numbers (also numpy's), strings, and lists, tuples and dicts of them.
 
     Raises:
         OSError: the disk is full, or the folder refuses; the error names the file, and an old one is still there.
@@ -58,7 +59,9 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     Book: Frontiers, "Scaling out".
     """
     path, buffer = Path(path), io.BytesIO()
-    torch.save(state, buffer)  # in memory first: what can fail below is the disk alone, and says so as an OSError
+    torch.save(
+        without_numpy(state), buffer
+    )  # in memory first: what can fail below is the disk alone, and says so as an OSError
     temporary = path.with_name(path.name + ".tmp")
     try:
         with open(temporary, "wb") as file:
@@ -108,6 +111,19 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise  # whole, but it holds objects
     except Exception as error:  # the archive's own bookkeeping, which has no checksum
         raise DamagedCheckpointError(path, error) from error
+
+
+def without_numpy(thing: Any) -> Any:
+    """``thing`` with the numbers of numpy as Python's: torch would write them, and then refuse to read the file."""
+    if isinstance(thing, np.generic):
+        return thing.item()
+    if isinstance(thing, dict):
+        values = {key: without_numpy(value) for key, value in thing.items()}
+        return values if any(values[key] is not thing[key] for key in thing) else thing
+    if type(thing) in (list, tuple):
+        parts = [without_numpy(part) for part in thing]
+        return type(thing)(parts) if any(a is not b for a, b in zip(parts, thing, strict=True)) else thing
+    return thing
 
 
 def _sync_folder(folder: Path) -> None:

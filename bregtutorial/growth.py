@@ -83,7 +83,7 @@ def watch(
             :class:`bregtutorial.recipes.Setting`.
 
     Raises:
-        ValueError: a name or setting is unknown or out of range.
+        ValueError: a name or setting is unknown or out of range, or another device is asked for.
         RuntimeError: the loss is not finite.
 
     Example:
@@ -93,6 +93,8 @@ def watch(
 
     Book: Experiments, "MNIST and the MLP".
     """
+    if chosen.get("compile") or chosen.get("device") not in (None, "cpu"):
+        raise ValueError("grow runs on the CPU and does not compile: leave out device and compile")
     recipe = get(recipe) if isinstance(recipe, str) else recipe
     setting = Setting(tier=current_tier(tier), seed=recipe.seed if seed is None else seed, **chosen)
     threads, before = torch.get_num_threads(), revision()

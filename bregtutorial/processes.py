@@ -7,6 +7,8 @@ Book: Frontiers, "Scaling out".
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 __all__ = ["Process", "distributed"]
+_MEETINGS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -62,23 +65,47 @@ def distributed(device: str | torch.device | None = None, *, timeout: float = 60
     Book: Frontiers, "Scaling out".
     """
     rank, local, world = (int(os.environ.get(k, d)) for k, d in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1)))
-    place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    place = _place(device)
     if place.type == "cuda":
+        if world == 1 and place.index is not None:
+            local = place.index
         if local >= torch.cuda.device_count():
             found = torch.cuda.device_count()
-            raise ValueError(
-                f"process {local} needs a GPU of its own, found {found}: start torchrun with fewer processes"
-            )
+            way_out = "start torchrun with fewer processes" if found else "take device='cpu'"
+            raise ValueError(f"process {local} needs a GPU of its own, found {found}: {way_out}")
         place = torch.device("cuda", local)
         torch.cuda.set_device(place)
     if world == 1:
         yield Process(0, 1, place)
         return
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout))
+    if _joined():  # by an outer block, which will also leave
+        yield Process(rank, world, place)
+        return
+    limit, backend = timedelta(seconds=timeout), "nccl" if place.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=_meeting_point(limit), rank=rank, world_size=world, timeout=limit)
     try:
         yield Process(rank, world, place)
     finally:
         dist.destroy_process_group()
+
+
+def _place(device: str | torch.device | None) -> torch.device:
+    try:
+        return torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    except RuntimeError as error:
+        raise ValueError(f"device must be 'cpu', 'cuda' or 'mps', got {device!r}") from error
+
+
+@functools.cache
+def _board() -> Any:
+    """Where processes leave word for each other, kept by ``torchrun`` as long as it runs."""
+    return next(dist.rendezvous("env://"))[0]  # type: ignore[attr-defined]
+
+
+def _meeting_point(limit: timedelta) -> Any:
+    """A part of the board for those who meet now: the addresses of their last meeting are still on it."""
+    _board().set_timeout(limit)
+    return dist.PrefixStore(f"meeting-{next(_MEETINGS)}", _board())  # type: ignore[attr-defined]
 
 
 def _joined() -> bool:

@@ -88,7 +88,7 @@ def ssim(images: Tensor, clean: Tensor) -> Tensor:
 def _ssim_of_a_column(x: Tensor, y: Tensor) -> float:
     """Sum over images that are put one below the other; a window that would see two of them is left out."""
     b, _, h, w = x.shape
-    columns = (t.double().cpu().reshape(b * h, w).numpy() for t in (x, y))
+    columns = (t.cpu().double().reshape(b * h, w).numpy() for t in (x, y))
     settings = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False, "data_range": 1.0}
     _, values = _metrics().structural_similarity(*columns, full=True, **settings)
     inner = values.reshape(b, h, w)[:, REACH:-REACH, REACH:-REACH]

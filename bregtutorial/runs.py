@@ -8,20 +8,22 @@ from __future__ import annotations
 import copy
 import datetime
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from bregtutorial import processes
-from bregtutorial.recipes import TASKS, Experiment, Recipe, Setting, build, get
+from bregtutorial.recipes import TASKS, Experiment, Recipe, Setting, build, get, to_plain
 from bregtutorial.recipes.pruning import cut_small_, remove_masks
 from bregtutorial.results import Result, environment, revision
 from bregtutorial.sparsity import sparsity_report
 from bregtutorial.tiers import current_tier
 from bregtutorial.training import evaluate, fit
+from bregtutorial.training.folder import claim
 
 __all__ = ["run"]
 Row = dict[str, float]
@@ -68,11 +70,14 @@ def run(
     """
     recipe = get(recipe) if isinstance(recipe, str) else recipe
     settings = {"tier": current_tier(tier), "seed": recipe.seed if seed is None else seed, "device": device, **chosen}
+    Setting(**settings)  # now, before processes join: what is out of range is refused
     before = revision()  # of the source that was imported, whatever happens to it meanwhile
     keeping = {"checkpoint": checkpoint, "resume": resume, "log": log, "progress": progress}
     with processes.distributed(device) as here, _threads(settings.get("threads")):
         setting = Setting(**settings, processes=here.world_size)
         experiment = build(recipe, setting, device=here.device, rank=here.rank, world_size=here.world_size)
+        if checkpoint is not None and here.rank == 0:
+            claim(Path(checkpoint), _facts(recipe, experiment.data), anew=not resume)
         history = _train(recipe, setting, experiment, keeping)
         result = Result(
             recipe,
@@ -108,6 +113,15 @@ def _train(recipe: Recipe, setting: Setting, experiment: Experiment, keeping: di
     )
     remove_masks(experiment.model)
     return history
+
+
+def _facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
+    """By what a checkpoint is refused to another recipe or to other images."""
+    free = ("name", "how", *recipe.budgets)  # may change without changing what is trained
+    return {
+        "recipe": {name: value for name, value in to_plain(recipe).items() if name not in free},
+        "images": {split: facts["fingerprint"] for split, facts in data.items() if isinstance(facts, dict)},
+    }
 
 
 def _arithmetic(recipe: Recipe, setting: Setting) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch, capsys):
     [
         (["rin"], "did you mean 'run'?"),
         (["grow", "mnist-mlp/sgd", "--device", "cuda"], "grow runs on the CPU and does not compile"),
+        (["run", "mnist-mlp/sgd", "--threads", "-1"], "threads must be an integer of at least 1, got -1"),
+        (["run", "mnist-mlp/sgd", "--device", "gpu"], "device must be 'cpu', 'cuda' or 'mps', got 'gpu'"),
         (["run", "mnist-mlp/linberg-0.1"], "did you mean 'mnist-mlp/linbreg-0.1'?"),
         (["run", "mnist-mlp/sgd", "--epohcs", "3"], "'--epohcs' means nothing here; did you mean '--epochs'?"),
         (["run", "mnist-mlp/sgd", "--epoch", "3"], "did you mean '--epochs'?"),

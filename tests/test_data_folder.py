@@ -30,6 +30,18 @@ def one_folder(tmp_path):
     return tmp_path
 
 
+def test_sixteen_bits_keep_their_levels_and_pixels_without_a_white_are_refused(tmp_path):
+    ramp = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
+    for name in "ab":
+        (tmp_path / "train" / name).mkdir(parents=True)
+        Image.fromarray(ramp).save(tmp_path / "train" / name / "ramp.png")
+    images = bt.load_dataset("folder", root=tmp_path, image_size=8).images
+    assert torch.equal(images[0, 0], torch.from_numpy((ramp >> 8).astype(np.uint8)))
+    Image.fromarray(np.ones((8, 8), dtype=np.float32)).save(tmp_path / "train" / "b" / "share.tiff")
+    with pytest.raises(ValueError, match=r"share\.tiff is no readable image .*floating-point"):
+        bt.load_dataset("folder", root=tmp_path, image_size=8)
+
+
 def colours(images):
     return images[:, :, 0, 0].tolist()
 

@@ -26,6 +26,13 @@ def test_every_epoch_has_its_size():
     assert [sides(train) for _ in range(5)] == [[32], [16], [16], [24], [24]]
 
 
+def test_images_become_square_whatever_they_were():
+    wide = bt.data.ImageSet(
+        torch.zeros(4, 1, 64, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.long), ("a",), "wide"
+    )
+    assert [images.shape[-2:] for images, _ in Resized(Loader(wide, 4), {0: 32})] == [(32, 32)]
+
+
 def test_at_full_size_nothing_changes():
     plain, same = loader(augment="crop-flip"), Resized(loader(augment="crop-flip"), {0: 32})
     for (x, y), (a, b) in zip(plain, same, strict=True):

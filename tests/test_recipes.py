@@ -148,6 +148,8 @@ def test_the_ramp_ends_at_its_density_and_fine_tuning_keeps_the_zeros(groups):
     # a quarter of the way, three quarters of the time are left: 0.2 + 0.8 (3/4)^3
     assert seen[39] == pytest.approx(0.2 + 0.8 * 0.75**3, abs=0.01)
     assert seen[99] == seen[-1] == pytest.approx(0.2, abs=0.01)
+    containers = [hook for layer in (model[0], model[3]) for hook in layer._forward_pre_hooks.values()]
+    assert [len(container) for container in containers] == [1, 1]  # not one mask a cut
     remove_masks(model)
     assert bt.density(model) == seen[-1]
     assert not [n for n, _ in model.named_parameters() if n.endswith("orig")]

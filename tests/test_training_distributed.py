@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from training_runs import Hook, assert_same, images, linbreg, network, state_of,
 
 import bregtutorial as bt
 from bregtutorial import processes
+from bregtutorial.training import keeper
 
 HERE = Path(__file__).resolve()
 TOGETHER, IMAGES, EPOCHS = 8, 75, 4  # 9 batches of 8 for training, and 3 images left over
@@ -92,7 +94,34 @@ def stopped(here: bt.processes.Process, folder: Path) -> Result:
     return results[0]
 
 
+def slow(here: bt.processes.Process, folder: Path) -> Result:
+    """Steps that take long, a Ctrl-C, and little time until the end: they do not wait for the twentieth step."""
+    keeper.PATIENCE, before = 0.2, keeper.PATIENCE
+    model = network()
+    opt = linbreg(model)
+
+    def sleep_and_press(step: int) -> None:
+        time.sleep(0.1)
+        if step == 4 and here.rank == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    hook = Hook(sleep_and_press)
+    with pytest.raises(KeyboardInterrupt):
+        bt.fit(model, opt, **loaders(here), checkpoint=folder, schedules=[hook])
+    keeper.PATIENCE = before
+    assert hook.steps < 10
+    return {"steps": torch.tensor(hook.steps)}, []
+
+
+def again(here: bt.processes.Process, folder: Path) -> Result:
+    """A block within a block, and the numbers of all."""
+    with bt.distributed("cpu") as inner:
+        assert inner == here
+    return {"sum": torch.tensor(processes.total([here.rank + 1.0]))}, []
+
+
 SCENARIOS = {"bare": with_momentum, "wrapped": with_momentum, "levels": with_levels, "stopped": stopped}
+TOGETHER_ONLY = {"slow": slow, "again": again}
 
 
 def main(folder: Path) -> None:
@@ -104,8 +133,11 @@ def main(folder: Path) -> None:
             bt.fit(nn.Linear(16, 3), None, [None] * (here.rank + 1), epochs=1)
         except ValueError as error:
             refused = str(error)
-        results = {name: f(here, folder / name) for name, f in SCENARIOS.items()}
-        torch.save([results, refused, tuple(vars(here).values())], folder / f"{here.rank}.pt")
+        results = {name: f(here, folder / name) for name, f in (SCENARIOS | TOGETHER_ONLY).items()}
+        known = tuple(vars(here).values())
+    with bt.distributed("cpu", timeout=60) as here:  # they meet a second time
+        results["met again"] = again(here, folder)
+    torch.save([results, refused, known], folder / f"{here.rank}.pt")
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +264,12 @@ def test_a_process_whose_fellow_is_lost_gives_up_in_time(tmp_path: Path) -> None
         assert float(seconds) < 30
 
 
+def test_processes_meet_within_a_meeting_and_again(both: tuple[Path, list[Any]]) -> None:
+    for results, *_ in both[1]:
+        for name in ("again", "met again"):
+            assert results[name][0]["sum"].tolist() == [3.0]
+
+
 def test_alone_a_process_needs_no_others() -> None:
     with bt.distributed("cpu") as here:
         assert (here.rank, here.world_size, here.device) == (0, 1, torch.device("cpu"))
@@ -242,6 +280,18 @@ def test_alone_a_process_needs_no_others() -> None:
     processes.average([None, gradient])
     processes.share([gradient])
     assert torch.equal(gradient, torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "local", "way_out"), [(0, 0, "take device='cpu'"), (2, 2, "start torchrun with fewer")]
+)
+def test_a_gpu_that_is_not_there_is_an_error_with_a_way_out(
+    gpus: int, local: int, way_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", str(local))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(ValueError, match=f"needs a GPU of its own, found {gpus}: {way_out}"), bt.distributed("cuda"):
+        pass
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 1, reason="needs a GPU")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,7 @@ def _list_classes(folder: Path) -> tuple[Listing, tuple[str, ...]]:
     classes = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))
     listing: Listing = []
     for label, name in enumerate(classes):
-        paths = sorted(p for p in (folder / name).iterdir() if _is_image(p))
+        paths = sorted((p for p in (folder / name).iterdir() if _is_image(p)), key=lambda p: p.name)
         if not paths:
             raise FileNotFoundError(f"{folder / name} holds no image ({', '.join(ENDINGS)})")
         listing += [(path, label) for path in paths]
@@ -98,11 +99,20 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
 
 
+def _eight_bits(image: Any) -> Any:
+    """The image itself, or one of 16 bits with 8 of them: pillow would make everything above 255 white."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose white is not known")
+    if not image.mode.startswith("I"):
+        return image
+    return importlib.import_module("PIL.Image").fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+
+
 def _open(path: Path, image_size: int, grey: bool) -> npt.NDArray[np.uint8]:
     pil, ops = importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageOps")
     try:
         with pil.open(path) as image:
-            upright = ops.exif_transpose(image).convert("L" if grey else "RGB")
+            upright = _eight_bits(ops.exif_transpose(image)).convert("L" if grey else "RGB")
             side, (width, height) = min(upright.size), upright.size
             left, top = (width - side) // 2, (height - side) // 2
             square = upright.crop((left, top, left + side, top + side))

@@ -127,7 +127,8 @@ class Loader:
     def _recipe(self) -> dict[str, object]:
         """What must be the same for a resumed epoch to go on with the very same batches."""
         names = ("batch_size", "shuffle", "augment", "drop_last", "seed", "world_size")
-        return {"images": len(self.dataset), **{name: getattr(self, name) for name in names}}
+        data = {"data": f"{self.dataset.name}/{self.dataset.split}", "images": len(self.dataset)}
+        return {**data, **{name: getattr(self, name) for name in names}}
 
     def state_dict(self) -> dict[str, object]:
         """Return plain numbers: the epoch, the batches given out in it, and the recipe of the batches.

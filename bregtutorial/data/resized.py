@@ -57,7 +57,7 @@ class Resized:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in self.loader:
             side = next((side for first, side in reversed(self.sizes.items()) if first <= self.epoch), None)
-            if side is not None and side != images.shape[-1]:
+            if side is not None and images.shape[-2:] != (side, side):
                 images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
             yield images, labels
 

@@ -63,6 +63,7 @@ class PruningRamp:
         for layer, size in zip(pool, sizes, strict=True):
             mask = (size >= smallest).expand_as(layer.weight_mask)
             prune.custom_from_mask(layer, "weight", mask)  # type: ignore[no-untyped-call]
+            _forget_old_masks(layer)
 
     def state_dict(self) -> dict[str, int]:
         """The number of steps; the masks are buffers of the model."""
@@ -71,6 +72,13 @@ class PruningRamp:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on where the state was saved."""
         self.count = state["count"]
+
+
+def _forget_old_masks(layer: nn.Module) -> None:
+    """The last mask holds all earlier cuts; torch keeps a mask a cut, a thousand networks in a long training."""
+    for hook in layer._forward_pre_hooks.values():
+        if isinstance(hook, prune.PruningContainer):
+            hook._pruning_methods = hook._pruning_methods[-1:]
 
 
 def remove_masks(model: nn.Module) -> None:

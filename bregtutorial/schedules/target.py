@@ -177,7 +177,9 @@ class TargetDensity:
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers; the strengths themselves are in the optimizer's checkpoint."""
         names = ("rule", "_steps", "_crossings", "_side", "_met")
-        return {"ratios": dict(self._ratios), **{name.strip("_"): getattr(self, name) for name in names}}
+        given = {name: getattr(self, name) for name in ("every", "warmup", "gain", "damping")}
+        given |= {"density": None if callable(self.density) else self.density, "bounds": list(self.bounds)}
+        return {"ratios": dict(self._ratios), **given, **{name.strip("_"): getattr(self, name) for name in names}}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a saved state, together with the optimizer's.

@@ -65,7 +65,7 @@ class Sums:
     def add(self, values: Sequence[Tensor], n: int) -> None:
         """Note the means over a batch of ``n`` images."""
         wide = torch.float32 if values[0].device.type == "mps" else torch.float64
-        self._pending.append((torch.stack([v.detach().to(wide) for v in values]), n))
+        self._pending.append((torch.stack([v.detach().to(values[0].device, wide) for v in values]), n))
         if len(self._pending) >= PENDING:
             self.flush()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import pickle
 import warnings
 from collections.abc import Iterable, Mapping
@@ -12,14 +14,16 @@ from typing import Any
 
 import torch
 
-from bregtutorial.checkpoint import DamagedCheckpointError, load, save
+from bregtutorial.checkpoint import DamagedCheckpointError, load, save, without_numpy
+from bregtutorial.training.identity import differences
 
 KEPT = 2  # if the newest is damaged, there is one before it
 
 
 def saved(folder: Path) -> list[Path]:
     """The checkpoints in a folder, newest first."""
-    return sorted(folder.glob("step-*.pt"), reverse=True)
+    numbered = {path: path.stem.removeprefix("step-") for path in folder.glob("step-*.pt")}
+    return sorted((path for path, step in numbered.items() if step.isdecimal()), reverse=True)  # not somebody's copies
 
 
 def save_step(folder: Path, step: int, state: Any) -> None:
@@ -30,7 +34,8 @@ def save_step(folder: Path, step: int, state: Any) -> None:
     """
     save(folder / f"step-{step:09d}.pt", state)
     for old in saved(folder)[KEPT:]:
-        old.unlink()
+        with contextlib.suppress(OSError):  # somebody reads it, or it is gone; the next save tries again
+            old.unlink()
 
 
 def newest(folder: Path) -> tuple[Path, Any] | tuple[None, None]:
@@ -64,6 +69,27 @@ def clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def claim(folder: Path, facts: Mapping[str, Any], *, anew: bool = False) -> None:
+    """Note in ``run.json`` whose checkpoints a folder holds, or refuse it to another run; ``anew`` begins it again.
+
+    Raises:
+        ValueError: the checkpoints are those of another run.
+        OSError: nothing can be written there.
+    """
+    note, ours = folder / "run.json", json.loads(json.dumps(facts))
+    if not anew and note.is_file():
+        found = [*differences(json.loads(note.read_text("utf8")), ours)]
+        if found:
+            raise ValueError(
+                f"{folder} belongs to another run: {'; '.join(found[:3])}. Name another folder, or start again with "
+                "resume=False"
+            )
+        return
+    require_writable(folder)
+    note.with_suffix(".tmp").write_text(json.dumps(ours, indent=1) + "\n", "utf8")
+    os.replace(note.with_suffix(".tmp"), note)
+
+
 def write_history(folder: Path, rows: Iterable[Mapping[str, float]], *, append: bool = False) -> None:
     """Write one line a row."""
     with (folder / "history.jsonl").open("a" if append else "w", encoding="utf8") as file:
@@ -94,7 +120,7 @@ def require_loadable(name: str, thing: Any) -> None:
     """
     file = io.BytesIO()
     try:
-        torch.save(thing.state_dict(), file)
+        torch.save(without_numpy(thing.state_dict()), file)
         file.seek(0)
         torch.load(file, weights_only=True)
     except (pickle.PickleError, AttributeError, TypeError) as error:

@@ -15,7 +15,9 @@ from bregtutorial.training.step import Step
 def identity(take: Step, train: Any) -> dict[str, Any]:
     """What must be the same, before the first step, for a checkpoint to be loaded; the number of epochs may grow."""
     return {
-        "model": {name: f"{t.dtype} {tuple(t.shape)}" for name, t in take.model.state_dict().items()},
+        "model": {
+            name: f"{t.dtype} {tuple(t.shape)}" for name, t in take.model.state_dict().items() if isinstance(t, Tensor)
+        },
         "optimizer": type(take.optimizer).__name__,
         "schedules": ", ".join(type(s).__name__ for s in take.schedules),
         "coarse_steps": getattr(take.optimizer, "coarse_steps", 0),

@@ -14,6 +14,7 @@ from bregtutorial.training import folder as files
 from bregtutorial.training.run import Row, Run
 
 AGREE = 20  # steps after which several processes ask each other whether to save or to stop
+PATIENCE = 5.0  # seconds after which they ask at the latest: torchrun kills them 30 seconds after a Ctrl-C
 
 
 class Keeper:
@@ -33,8 +34,9 @@ class Keeper:
         self.run, self.every = run, every
         self.folder = None if folder is None else Path(folder)
         self.mine = self.folder if processes.rank() == 0 else None  # only one process writes
-        self.interrupted = False
+        self.interrupted = self.cleared = False
         self._last = time.monotonic()
+        self._met, self._meeting = (0, self._last), 0  # step and time at which the processes asked each other, and will
         if self.mine is not None:
             files.require_writable(self.mine)
             for name, part in run.parts():
@@ -62,6 +64,7 @@ class Keeper:
 
     def clear(self) -> None:
         """Remove what an earlier run has left in the folder."""
+        self.cleared = True
         if self.mine is not None:
             files.clear(self.mine)
 
@@ -71,7 +74,7 @@ class Keeper:
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        if processes.world_size() == 1 or self.run.step % AGREE == 0:
+        if processes.world_size() == 1 or self.run.step >= self._meeting:
             self._act(can_save=self.run.resumable)
 
     def after_epoch(self, row: Row, *, last: bool) -> None:
@@ -87,11 +90,20 @@ class Keeper:
     def _act(self, *, can_save: bool, must_save: bool = False) -> None:
         due, stop = time.monotonic() - self._last >= self.every, self.interrupted
         if processes.world_size() > 1:
-            due, stop = (n > 0 for n in processes.total([due, stop]))
+            due, stop = self._agree(due, stop)
         if self.folder is not None and can_save and (due or stop or must_save):
             self.save()
         if stop:
             raise KeyboardInterrupt(f"training was stopped after step {self.run.step}")
+
+    def _agree(self, due: bool, stop: bool) -> tuple[bool, bool]:
+        """What any of the processes wants; and from their mean pace, which all know then, when they ask again."""
+        step, now = self.run.step, time.monotonic()
+        pace = (now - self._met[1]) / max(step - self._met[0], 1) / processes.world_size()
+        saving, stopping, mean = processes.total([due, stop, pace])
+        soon = step + max(int(PATIENCE / max(mean, 1e-9)), 1)
+        self._met, self._meeting = (step, now), min(soon, step - step % AGREE + AGREE)
+        return saving > 0, stopping > 0
 
     def save(self) -> None:
         """Write a checkpoint.
@@ -109,7 +121,9 @@ class Keeper:
 
     def __enter__(self) -> Keeper:
         """Let Ctrl-C wait for the end of a step; a second one does not wait."""
-        self._handles = threading.current_thread() is threading.main_thread()
+        self._met, self._meeting = (self.run.step, time.monotonic()), self.run.step + 1
+        ours = signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)  # else somebody else's business
+        self._handles = ours and threading.current_thread() is threading.main_thread()
         if self._handles:
             self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
@@ -125,4 +139,5 @@ class Keeper:
             signal.signal(signal.SIGINT, self._before)
         kept = files.saved(self.folder) if self.folder is not None else []
         if error is not None and kept:
-            error.add_note(f"The run is kept in {kept[0]}: with the same arguments, fit goes on from there.")
+            how = "with resume=True and else the same arguments" if self.cleared else "with the same arguments"
+            error.add_note(f"The run is kept in {kept[0]}: {how}, fit goes on from there.")

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bregtutorial import processes
+from bregtutorial.sparsity import density
 from bregtutorial.tiers import one_of
 from bregtutorial.training.evaluation import PRECISIONS, Measure, evaluate, measures_of, mode
 from bregtutorial.training.keeper import Keeper
@@ -128,6 +129,7 @@ def _check(model: nn.Module, optimizer: Any, train: Any, epochs: int, precision:
         raise ValueError("train has no batches")
     if len(set(lengths)) > 1:
         raise ValueError(f"the processes must take equally many steps, got {lengths} batches: use drop_last=True")
+    density(model)  # now, and not after an epoch: a model without weights to count is refused
     mine = {id(p) for p in model.parameters()}
     if not any(id(p) in mine for group in optimizer.param_groups for p in group["params"]):
         raise ValueError("optimizer holds no parameter of the model: build it from the model that is trained")

@@ -17,6 +17,7 @@ from bregtutorial.training.identity import differences, identity
 from bregtutorial.training.step import Step
 
 Row = dict[str, float]
+LOWEST_SCALE = 2.0**-10  # a GradScaler halves its factor at every step that it skips
 
 
 class Run:
@@ -86,6 +87,8 @@ class Run:
         means = self.sums.means("train")
         if bad := self.not_finite():  # of the last step no other batch would tell
             raise RuntimeError(f"{bad} is not finite after step {self.step}: {REMEDY}")
+        if self.take.scaler.get_scale() < LOWEST_SCALE:
+            raise RuntimeError(f"float16 overflows in every step up to {self.step}: {REMEDY}, or use 'bfloat16'")
         for schedule in self.take.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(means["train_loss"])
@@ -106,6 +109,7 @@ class Run:
         mine = {"random": _random_state(self.take.device), "sums": self.sums.state_dict()}
         if self.resumable:
             mine["batches"] = self.train.state_dict()
+        mine["generators"] = [generator.get_state() for generator in _generators(self.train)]
         return {
             "identity": self.identity,
             "step": self.step,
@@ -138,8 +142,17 @@ class Run:
         self.take.scaler.load_state_dict(state["scaler"])
         self._begin(state["seconds"])
         self.sums.load_state_dict(mine["sums"])
+        for generator, random in zip(_generators(self.train), mine["generators"], strict=False):
+            generator.set_state(random)
         for kind, random in mine["random"].items():
-            _random_module(kind).set_rng_state(random)
+            if kind in ("cpu", self.take.device.type):  # a run may go on elsewhere
+                _random_module(kind).set_rng_state(random, *_which(kind, self.take.device))
+
+
+def _generators(train: Any) -> list[torch.Generator]:
+    """What a ``DataLoader`` and its sampler draw from, where that is not torch's global generator."""
+    found = [getattr(owner, "generator", None) for owner in (train, getattr(train, "sampler", None))]
+    return [generator for generator in found if isinstance(generator, torch.Generator)]
 
 
 def _random_module(kind: str) -> Any:
@@ -147,4 +160,10 @@ def _random_module(kind: str) -> Any:
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:
-    return {kind: _random_module(kind).get_rng_state() for kind in ("cpu", device.type)}
+    kinds = ("cpu", device.type)
+    return {kind: _random_module(kind).get_rng_state(*_which(kind, device)) for kind in kinds}
+
+
+def _which(kind: str, device: torch.device) -> tuple[torch.device, ...]:
+    """Whose generator: a GPU must be named, or the current one would be asked."""
+    return (device,) if kind == "cuda" else ()
