@@ -53,6 +53,21 @@ class Growth:
         epochs = len(next(iter(self.masks.values()))) - 1
         return f"Growth of {self.origin['name']} over {epochs} epochs on {self.origin['data']['name']}"
 
+    def until(self, epoch: int) -> Growth:
+        """The record up to an epoch: a shorter one to look at.
+
+        Raises:
+            ValueError: the record has no such epoch.
+
+        Example:
+            >>> load("mnist-mlp/linbreg-0.1").until(30)
+            Growth of mnist-mlp/linbreg-0.1 over 30 epochs on mnist
+        """
+        last = len(next(iter(self.masks.values()))) - 1
+        if not 0 <= epoch <= last:
+            raise ValueError(f"epoch must be in [0, {last}], the epochs of the record, got {epoch}")
+        return Growth({name: mask[: epoch + 1] for name, mask in self.masks.items()}, self.origin)
+
     def to_plain(self) -> dict[str, Any]:
         """What JSON knows: of each layer its shape, and for every epoch what fell asleep or woke since the last."""
         layers = {

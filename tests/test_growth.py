@@ -61,6 +61,15 @@ def test_recorded_growth_is_that_of_the_recorded_run(name, experiment):
             assert float(f"{awake / every:.6g}") == row["density"]
 
 
+def test_a_record_is_cut_after_an_epoch():
+    whole = growth.load("autoencoder/adabreg")
+    part = whole.until(3)
+    assert all(np.array_equal(mask, whole.masks[name][:4]) for name, mask in part.masks.items())
+    assert part.origin == whole.origin
+    with pytest.raises(ValueError, match=r"epoch must be in \[0, 100\], the epochs of the record, got 101"):
+        whole.until(101)
+
+
 def test_records_are_small():
     assert all(path.stat().st_size <= 150_000 for path in (results.folder() / "growth").glob("*.json"))
 
