@@ -64,3 +64,9 @@ def test_what_is_tapped_is_large_and_a_slider_has_the_width_of_the_page(visit, b
     folded = page.locator(".bd-article details.hide > summary, .bd-article details.sd-dropdown > summary")
     assert folded.locator("visible=true").evaluate_all(small % FINGER) == []
     assert page.locator(".bt-explorer input[type=range]").first.bounding_box()["width"] > 250
+
+
+@pytest.mark.parametrize("page", ["genindex.html", "py-modindex.html", "search.html?q=prox", "404.html"])
+def test_pages_that_are_not_in_the_contents_fit_a_phone(visit, base, page):
+    found = visit(f"{base}/{page}", **PHONE)
+    assert found.page.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
