@@ -49,7 +49,7 @@ def run(
         tier: ``"quick"``, ``"colab"`` or ``"full"``; default: the variable ``BREGTUTORIAL_TIER``, else ``"quick"``.
         seed: of initialisation, order of batches and augmentation; default: the recipe's.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``; default: ``"cuda"`` if there is such a device, else ``"cpu"``.
-        checkpoint: folder to keep the state of the training in.
+        checkpoint: folder to keep the state of the training in; ``run.json`` there says of which recipe and images.
         resume: go on from that state.
         save: folder below which the result is recorded.
         log: called with every row of the history.
@@ -58,7 +58,7 @@ def run(
             ``size``, ``precision``, ``threads``, ``compile``.
 
     Raises:
-        ValueError: a name or setting is unknown or out of range.
+        ValueError: a name or setting is unknown or out of range, or the checkpoints are another run's.
         RuntimeError: the loss is not finite.
 
     Example:

@@ -51,7 +51,7 @@ def fit(
         train: batches ``(x, y)`` with a length, such as a :class:`bregtutorial.data.Loader`; they are moved to the
             model's device. With ``state_dict`` and ``load_state_dict`` it can be resumed in the midst of an epoch. A
             plain ``DataLoader`` has neither: its checkpoints fall on ends of epochs, and Ctrl-C loses what came after
-            the last one.
+            the last one. Of random numbers torch's are resumed, not those of numpy or Python.
         epochs: passes over ``train``, those before a stop included.
         test: batches to evaluate after every epoch, or a dict of several, whose names take the place of ``test``.
         loss: of outputs and targets, a mean over the batch.
