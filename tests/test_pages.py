@@ -105,8 +105,9 @@ def test_an_order_holds_or_not(monkeypatch, holds, values, verdict):
 
 def test_a_short_run_is_called_short():
     run = results.load("mnist-mlp", "full")[0]
-    assert verdicts.shorter([run]) == f"{len(run.history)} of {run.recipe.full.epochs} epochs"
-    whole = dataclasses.replace(run, history=[dict(run.history[0])] * run.recipe.full.epochs)
+    row, epochs = dict(run.history[0]), run.recipe.full.epochs
+    assert verdicts.shorter([dataclasses.replace(run, history=[row] * 3)]) == f"3 of {epochs} epochs"
+    whole = dataclasses.replace(run, history=[row] * epochs)
     assert verdicts.shorter([whole]) == ""
     assert verdicts.shorter([dataclasses.replace(whole, data={"name": "digits"})]) == "on digits instead of mnist"
 

@@ -82,15 +82,6 @@ def test_the_advice_after_ctrl_c_does_not_remove_the_run(tmp_path: Path) -> None
     assert "with resume=True and else the same arguments, fit goes on" in caught.value.__notes__[0]
 
 
-def test_a_run_that_does_not_listen_to_ctrl_c_is_not_stopped_by_it(tmp_path: Path) -> None:
-    hook = Hook(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 3 else None)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a script that was started with &
-    try:
-        assert len(fit(2, tmp_path, make=lambda opt: [hook])[1]) == 2
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def test_copies_in_the_folder_are_not_taken_for_checkpoints_and_stay(tmp_path: Path) -> None:
     files.save_step(tmp_path, 1, {"step": 1})
     for name in ("step-best.pt", "step-000000001-backup.pt"):

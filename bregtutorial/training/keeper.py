@@ -122,7 +122,7 @@ class Keeper:
     def __enter__(self) -> Keeper:
         """Let Ctrl-C wait for the end of a step; a second one does not wait."""
         self._met, self._meeting = (self.run.step, time.monotonic()), self.run.step + 1
-        ours = signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)  # else somebody else's business
+        ours = signal.getsignal(signal.SIGINT) is not None  # else it is not Python's, and could not be put back
         self._handles = ours and threading.current_thread() is threading.main_thread()
         if self._handles:
             self._before = signal.signal(signal.SIGINT, self._interrupt)
