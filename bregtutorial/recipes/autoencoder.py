@@ -33,7 +33,8 @@ HOW = (
 )
 DENSE = "As AdaBreg's, but for dense first weights and no penalty."
 SMALL = (
-    "A dense network of the widths that AdaBreg's recorded run found, from scratch: architecture without its weights."
+    "A dense network of the widths that AdaBreg's recorded run found, from scratch, first weights halved as there: "
+    "architecture without its weights."
 )
 SKIPS = "As the autoencoder's; the strength for the scalars, 28 times that for the rows, is the published code's."
 
@@ -61,7 +62,7 @@ RECIPES = (
     _recipe("autoencoder/dense-sgd", DENSE, optimizer="sgd", lr=1.0, momentum=0.9),
     _recipe("autoencoder/dense-adam", DENSE, optimizer="adam", lr=1e-3),
     _recipe("autoencoder/adabreg", HOW, **GROWING),
-    _recipe("autoencoder/found-adam", SMALL, wide=FOUND, optimizer="adam", lr=1e-3),
+    _recipe("autoencoder/found-adam", SMALL, wide=FOUND, optimizer="adam", lr=1e-3, gain=GROWING["gain"]),
     _with_skips("denoise"),
     _with_skips("deblur", **BLURRED),
     _recipe("skip-autoencoder/deblur-without", "As deblur, in the network without skips.", 100, **GROWING, **BLURRED),
