@@ -59,9 +59,8 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     Book: Frontiers, "Scaling out".
     """
     path, buffer = Path(path), io.BytesIO()
-    torch.save(
-        without_numpy(state), buffer
-    )  # in memory first: what can fail below is the disk alone, and says so as an OSError
+    # in memory first: what can fail below is the disk alone, and says so as an OSError
+    torch.save(without_numpy(state), buffer)
     temporary = path.with_name(path.name + ".tmp")
     try:
         with open(temporary, "wb") as file:

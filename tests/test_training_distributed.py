@@ -109,7 +109,7 @@ def slow(here: bt.processes.Process, folder: Path) -> Result:
     with pytest.raises(KeyboardInterrupt):
         bt.fit(model, opt, **loaders(here), checkpoint=folder, schedules=[hook])
     keeper.PATIENCE = before
-    assert hook.steps < 10
+    assert hook.steps < 9  # the end of the epoch, where they ask each other in any case
     return {"steps": torch.tensor(hook.steps)}, []
 
 

@@ -75,6 +75,16 @@ def test_the_generator_of_a_data_loader_goes_on(of_the_sampler: bool, tmp_path: 
     assert_same(whole[0], fit(3, tmp_path, train=loader())[0])
 
 
+def test_a_checkpoint_from_before_generators_were_kept_is_resumed(tmp_path: Path) -> None:
+    data = TensorDataset(images().images.float() / 255, images().labels)
+    fit(1, tmp_path, train=DataLoader(data, 4))
+    path, state = files.newest(tmp_path)
+    for process in state["processes"]:
+        del process["generators"]
+    bt.checkpoint.save(path, state)
+    assert len(fit(2, tmp_path, train=DataLoader(data, 4))[1]) == 2
+
+
 def test_the_advice_after_ctrl_c_does_not_remove_the_run(tmp_path: Path) -> None:
     hook = Hook(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 3 else None)
     with pytest.raises(KeyboardInterrupt) as caught:

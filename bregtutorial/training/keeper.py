@@ -36,7 +36,10 @@ class Keeper:
         self.mine = self.folder if processes.rank() == 0 else None  # only one process writes
         self.interrupted = self.cleared = False
         self._last = time.monotonic()
-        self._met, self._meeting = (0, self._last), 0  # step and time at which the processes asked each other, and will
+        self._meeting, self._met = (
+            0,
+            (0, 0.0),
+        )  # step at which the processes ask each other; step and time when they did
         if self.mine is not None:
             files.require_writable(self.mine)
             for name, part in run.parts():
@@ -121,7 +124,7 @@ class Keeper:
 
     def __enter__(self) -> Keeper:
         """Let Ctrl-C wait for the end of a step; a second one does not wait."""
-        self._met, self._meeting = (self.run.step, time.monotonic()), self.run.step + 1
+        self._met = self.run.step, time.monotonic()
         ours = signal.getsignal(signal.SIGINT) is not None  # else it is not Python's, and could not be put back
         self._handles = ours and threading.current_thread() is threading.main_thread()
         if self._handles:

@@ -142,7 +142,7 @@ class Run:
         self.take.scaler.load_state_dict(state["scaler"])
         self._begin(state["seconds"])
         self.sums.load_state_dict(mine["sums"])
-        for generator, random in zip(_generators(self.train), mine["generators"], strict=False):
+        for generator, random in zip(_generators(self.train), mine.get("generators", ()), strict=False):
             generator.set_state(random)
         for kind, random in mine["random"].items():
             if kind in ("cpu", self.take.device.type):  # a run may go on elsewhere
